@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/evaluation"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/internal/training"
+	"github.com/mlverdict/mlverdict/internal/waf"
+)
+
+type evaluateOptions struct {
+	waf           waf.Config
+	format        string
+	half          string
+	workers       int
+	excludeBenign []string
+}
+
+func newEvaluateCommand() *cobra.Command {
+	var o evaluateOptions
+	cmd := &cobra.Command{
+		Use:   "evaluate FILE...",
+		Short: "count what CRS alone and CRS with the second verdict deny",
+		Long: `Evaluate replays requests through Coraza with CRS and the plugin, and counts by set, label and class: requests, those
+that Coraza itself refused, those that CRS alone denies, and those that are denied in the chosen mode.
+
+A row that cannot be used is named on standard error and makes the exit status 1, after the table.`,
+		Example: `  mlverdict evaluate --paranoia 2 traffic.jsonl.gz
+  mlverdict evaluate --paranoia 4 --model site.model --format json benign.jsonl attacks.jsonl.gz`,
+		Args: someFiles,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
+		},
+	}
+	wafFlags(cmd, &o.waf)
+	formatFlag(cmd, &o.format)
+	halfFlag(cmd, &o.half)
+	f := cmd.Flags()
+	f.IntVar(&o.workers, "workers", 0, "requests replayed at a time (0 = one a core)")
+	f.StringSliceVar(&o.excludeBenign, "exclude-benign", nil, "leave the benign rows of these `SETS` out of the totals")
+	return cmd
+}
+
+// result is the contract of --format json.
+type result struct {
+	Model     string             `json:"model"`
+	Paranoia  int                `json:"paranoia_level"`
+	Mode      string             `json:"mode"`
+	Threshold int                `json:"threshold"`
+	Elapsed   float64            `json:"elapsed_seconds"`
+	Groups    []evaluation.Group `json:"groups"`
+	Errors    int64              `json:"errors"`
+	Totals    evaluation.Totals  `json:"totals"`
+}
+
+func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
+	if o.workers < 0 {
+		return usagef("evaluate: --workers %d is negative (0 = one a core)", o.workers)
+	}
+	m, err := loadModel(o.waf.ModelPath)
+	if err != nil {
+		return err
+	}
+	w, err := waf.New(o.waf)
+	if err != nil {
+		return err
+	}
+	reader, err := traffic.Open(files...)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	rows := newRows(reader, stderr, "evaluating")
+	start := time.Now()
+	tally, err := evaluation.Run(ctx, w, o.chosen(rows), o.workers,
+		func(row *traffic.Request, err error) {
+			rows.fail(&traffic.Error{File: row.File, Line: row.Line, Err: err})
+		}, rows.advance)
+	rows.finish()
+	if err != nil {
+		return err
+	}
+	out := result{
+		Model: m.ID(), Paranoia: o.waf.Paranoia, Mode: o.waf.Mode, Threshold: o.waf.Threshold,
+		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),
+		Totals: tally.Totals(o.excludeBenign),
+	}
+	return errors.Join(out.print(stdout, o.format), rows.err())
+}
+
+// halfFlag declares --half.
+func halfFlag(cmd *cobra.Command, half *string) {
+	*half = allSites
+	cmd.Flags().Var(&choice{half, []string{allSites, string(training.Tune), string(training.Test)}}, "half",
+		"use the rows of `SITES`: all, tune (the half that train --tune uses) or test (the other half)")
+}
+
+const allSites = "all"
+
+// inHalf reports whether --half chooses a row.
+func inHalf(r *traffic.Request, half string) bool {
+	return half == allSites || string(training.HalfOf(r)) == half
+}
+
+// formatFlag declares --format.
+func formatFlag(cmd *cobra.Command, format *string) {
+	*format = "table"
+	cmd.Flags().Var(&choice{format, []string{"table", "json"}}, "format", "output `FORMAT`: table or json")
+}
+
+// chosen yields the rows of the chosen half of the sites.
+func (o *evaluateOptions) chosen(rows *rows) func(func(*traffic.Request) bool) {
+	return func(yield func(*traffic.Request) bool) {
+		for row := range rows.all() {
+			if inHalf(row, o.half) && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func (r *result) print(w io.Writer, format string) error {
+	if format == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	fmt.Fprintf(w, "model %s, paranoia level %d, mode %s, threshold %d\n\n", r.Model, r.Paranoia, r.Mode, r.Threshold)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "set\tlabel\tclass\trequests\tengine\tCRS denies\tdenied\tof CRS's\t")
+	for _, g := range r.Groups {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", g.Set, g.Label, g.Class, g.Requests, g.EngineDenied,
+			g.CRSDenied, g.Denied, percent(g.Denied, g.CRSDenied))
+	}
+	for _, total := range []struct {
+		label string
+		evaluation.Count
+	}{{"benign", r.Totals.Benign}, {"attack", r.Totals.Attack}} {
+		fmt.Fprintf(t, "total\t%s\t\t%d\t\t%d\t%d\t%s\t\n", total.label, total.Requests, total.CRSDenied, total.Denied,
+			percent(total.Denied, total.CRSDenied))
+	}
+	if r.Errors > 0 {
+		fmt.Fprintf(t, "errors\t\t\t%d\t\t\t\t\t\n", r.Errors)
+	}
+	return t.Flush()
+}
+
+// percent is n of total, "-" where there is nothing to take a part of.
+func percent(n, total int) string {
+	if total == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(n)/float64(total))
+}

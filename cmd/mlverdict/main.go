@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command mlverdict is the second verdict for the OWASP Core Rule Set on the command line.
+//
+// # Output
+//
+// Results go to standard output and nothing else does, so that they can be piped; the result of serve is its access
+// log. Progress, notes and errors go to standard error. An error begins with "mlverdict: " and says what to do.
+//
+// # Exit status
+//
+// 0 if all went well, also where a request was denied; 1 if something failed, be it one row of many; 2 if the command
+// line is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal ends the program at once
+	os.Exit(run(ctx, newRootCommand(), os.Stderr))
+}
+
+// run returns the exit status.
+func run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "mlverdict: %v\n", err)
+	if !errors.As(err, new(usageError)) {
+		return 1
+	}
+	fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
+	return 2
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mlverdict",
+		Short: "a second verdict for the OWASP Core Rule Set",
+		Long: `mlverdict asks an Isolation Forest for a second verdict on what the OWASP Core Rule Set (CRS) flags: a request is denied
+only when both take it for an attack.`,
+		Example: `  mlverdict serve
+  curl -G localhost:8080/ --data-urlencode "id=1' UNION SELECT password FROM users--"`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(cmd.ErrOrStderr())
+			return errors.Join(cmd.Help(), usagef("no command given"))
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newServeCommand(), newScoreCommand(),
+		newTrainCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand())
+	for _, cmd := range root.Commands() {
+		if check := cmd.Args; check != nil {
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		return usagef("unknown command %q: did you mean %s?", args[0], strings.Join(similar, " or "))
+	}
+	return usagef("unknown command %q", args[0])
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/mlverdict/mlverdict/internal/waf/waftest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mlverdict": main})
+}
+
+// TestScripts runs testdata/script. Beside testscript's own commands there are
+//
+//	serve FLAG...        starts mlverdict serve on a free port
+//	get STATUS TARGET    asks it; stdout is the body
+//	stop                 ends it with SIGTERM: it must exit with 0; stdout and stderr are its own
+//	occupy               listens on $TAKEN
+//
+// and two model files, $SUSPICIOUS and $TRUSTING, that give every request the scores 3 and 90.
+func TestScripts(t *testing.T) {
+	suspicious, trusting := waftest.Model(t, 3), waftest.Model(t, 90)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SUSPICIOUS", suspicious)
+			env.Setenv("TRUSTING", trusting)
+			env.Values[running{}] = &serving{ended: make(chan struct{})}
+			env.Setenv("HOME", env.WorkDir) // where the replay cache goes
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serve, "get": get, "stop": stop, "occupy": occupy,
+		},
+	})
+}
+
+// serving is a running mlverdict serve, one a script.
+type serving struct {
+	cmd            *exec.Cmd
+	url            string
+	stdout, stderr bytes.Buffer
+	ended          chan struct{} // closed when stderr is
+}
+
+// running is the key of a script's server.
+type running struct{}
+
+var address = regexp.MustCompile(`http://\S+`)
+
+func serve(ts *testscript.TestScript, _ bool, flags []string) {
+	p := ts.Value(running{}).(*serving)
+	p.cmd = exec.Command("mlverdict", append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
+	p.cmd.Dir = ts.MkAbs(".")
+	p.cmd.Stdout = &p.stdout
+	stderr, err := p.cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(p.cmd.Start())
+	ts.Defer(func() { p.cmd.Process.Kill() })
+	in := bufio.NewReader(stderr)
+	first, err := in.ReadString('\n')
+	ts.Check(err)
+	p.stderr.WriteString(first)
+	if p.url = address.FindString(first); p.url == "" {
+		ts.Fatalf("no address in %q", first)
+	}
+	go func() {
+		defer close(p.ended)
+		io.Copy(&p.stderr, in)
+	}()
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: get STATUS TARGET")
+	}
+	r, err := http.NewRequest(http.MethodGet, ts.Value(running{}).(*serving).url+args[1], nil)
+	ts.Check(err)
+	r.Host = "localhost" // a numeric host is worth points to CRS
+	r.Header.Set("Accept", "*/*")
+	res, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer res.Body.Close()
+	_, err = io.Copy(ts.Stdout(), res.Body)
+	ts.Check(err)
+	if strconv.Itoa(res.StatusCode) != args[0] {
+		ts.Fatalf("status %d, want %s", res.StatusCode, args[0])
+	}
+}
+
+func stop(ts *testscript.TestScript, _ bool, _ []string) {
+	p := ts.Value(running{}).(*serving)
+	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+	<-p.ended
+	ts.Check(p.cmd.Wait())
+	ts.Stdout().Write(p.stdout.Bytes())
+	ts.Stderr().Write(p.stderr.Bytes())
+}
+
+func occupy(ts *testscript.TestScript, _ bool, _ []string) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { ln.Close() })
+	ts.Setenv("TAKEN", ln.Addr().String())
+}

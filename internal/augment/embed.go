@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package augment makes traffic out of traffic: attack payloads put into real requests.
+package augment
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/mlverdict/mlverdict/internal/traffic"
+)
+
+// Place is where in a request a payload is put.
+type Place int
+
+// The places.
+const (
+	Query Place = iota
+	Form
+	JSON
+	Cookie
+	Header
+	Places = iota
+)
+
+// names of arguments, as applications use them: a payload's own list names every one the same, which a model must not
+// learn.
+var names = []string{"q", "id", "search", "name", "page", "file", "url", "user", "email", "msg", "comment", "token",
+	"lang", "sort", "filter", "data", "path", "ref", "title", "text"}
+
+// Embed puts an attack payload into a copy of a real request, at the given place, under a name drawn from rng, and
+// labels it with the payload's set, origin and class. The envelope's headers and cookies stay; where the place is the
+// body, its body gives way.
+func Embed(payload *traffic.Request, envelope *traffic.Request, place Place, rng *rand.Rand) *traffic.Request {
+	r := *envelope
+	r.Set, r.Origin, r.Label, r.Class, r.Src = payload.Set, payload.Origin, traffic.Attack, payload.Class, payload.Src
+	r.Headers = slices.Clone(envelope.Headers)
+	name, text := names[rng.IntN(len(names))], payload.Payload
+	switch place {
+	case Query:
+		separator := "?"
+		if strings.Contains(r.URI, "?") {
+			separator = "&"
+		}
+		r.URI += separator + name + "=" + url.QueryEscape(text)
+	case Form:
+		setBody(&r, "application/x-www-form-urlencoded", []byte(name+"="+url.QueryEscape(text)))
+	case JSON:
+		body, _ := json.Marshal(map[string]string{name: text}) // a map of strings always marshals
+		setBody(&r, "application/json", body)
+	case Cookie:
+		setHeader(&r, "Cookie", name+"="+url.QueryEscape(text))
+	case Header:
+		setHeader(&r, "X-"+name, strings.NewReplacer("\r", "", "\n", " ").Replace(text))
+	}
+	return &r
+}
+
+// setBody makes the request a POST of a body.
+func setBody(r *traffic.Request, contentType string, body []byte) {
+	r.Method, r.Body = "POST", body
+	r.Headers = slices.DeleteFunc(r.Headers, func(h [2]string) bool { return strings.EqualFold(h[0], "content-length") })
+	setHeader(r, "Content-Type", contentType)
+}
+
+// setHeader replaces a header or adds it; a cookie joins those that are there.
+func setHeader(r *traffic.Request, name, value string) {
+	for i, h := range r.Headers {
+		if strings.EqualFold(h[0], name) {
+			if strings.EqualFold(name, "cookie") {
+				value = h[1] + "; " + value
+			}
+			r.Headers[i][1] = value
+			return
+		}
+	}
+	r.Headers = append(r.Headers, [2]string{name, value})
+}

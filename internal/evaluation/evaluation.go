@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package evaluation counts what CRS alone and CRS with the second verdict deny of recorded requests. Every request
+// is replayed through Coraza with the plugin's own rules: the count is of real interruptions.
+package evaluation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+
+	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/rules"
+)
+
+// Group counts the requests of one set, label and class.
+type Group struct {
+	Set          string `json:"set"`
+	Label        string `json:"label"`
+	Class        string `json:"class"`
+	Requests     int    `json:"requests"`
+	EngineDenied int    `json:"engine_denied"` // refused by Coraza itself; counted in neither of the following
+	CRSDenied    int    `json:"crs_denied"`    // CRS's blocking inbound score reached its threshold
+	Denied       int    `json:"denied"`        // denied in the mode that was evaluated
+}
+
+// Count is the part of a Group that adds up over groups.
+type Count struct {
+	Requests  int `json:"requests"`
+	CRSDenied int `json:"crs_denied"`
+	Denied    int `json:"denied"`
+}
+
+// Totals adds the groups up by label.
+type Totals struct {
+	Benign Count `json:"benign"`
+	Attack Count `json:"attack"`
+}
+
+// Outcome is what became of one request.
+type Outcome struct {
+	CRSScore  int  // blocking inbound anomaly score
+	Engine    int  // rule by which Coraza itself refused the request; 0 = none
+	CRSDenied bool // the score reached CRS's threshold
+	Denied    bool // the evaluated mode denied it
+}
+
+// Replay runs one request through a WAF that has the plugin loaded.
+func Replay(w coraza.WAF, row *traffic.Request) (out Outcome, err error) {
+	tx := w.NewTransaction()
+	defer func() { err = errors.Join(err, tx.Close()) }()
+	in, err := row.Replay(tx)
+	if err != nil {
+		return out, err
+	}
+	state, ok := tx.(plugintypes.TransactionState)
+	if !ok {
+		return out, fmt.Errorf("evaluation: this version of Coraza hides a transaction's state (%T)", tx)
+	}
+	if in != nil && !rules.Owns(in.RuleID) {
+		out.Engine = in.RuleID
+		return out, nil
+	}
+	out.CRSScore = number(state, "blocking_inbound_anomaly_score")
+	out.CRSDenied = out.CRSScore >= number(state, "inbound_anomaly_score_threshold")
+	out.Denied = in != nil
+	return out, nil
+}
+
+// number reads an integer TX variable, 0 where it is unset.
+func number(tx plugintypes.TransactionState, key string) int {
+	values := tx.Variables().TX().Get(key)
+	if len(values) == 0 {
+		return 0
+	}
+	n, _ := strconv.Atoi(values[0])
+	return n
+}
+
+// Tally collects groups.
+type Tally struct {
+	groups map[[3]string]*Group
+}
+
+// NewTally returns an empty tally.
+func NewTally() *Tally { return &Tally{map[[3]string]*Group{}} }
+
+// Add counts one request.
+func (t *Tally) Add(row *traffic.Request, out Outcome) {
+	key := [3]string{row.Set, row.Label, row.Class}
+	g, ok := t.groups[key]
+	if !ok {
+		g = &Group{Set: row.Set, Label: row.Label, Class: row.Class}
+		t.groups[key] = g
+	}
+	g.Requests++
+	switch {
+	case out.Engine != 0:
+		g.EngineDenied++
+	default:
+		g.CRSDenied += count(out.CRSDenied)
+		g.Denied += count(out.Denied)
+	}
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// Groups lists the groups by set, label and class.
+func (t *Tally) Groups() []Group {
+	list := make([]Group, 0, len(t.groups))
+	for _, g := range t.groups {
+		list = append(list, *g)
+	}
+	slices.SortFunc(list, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.Set, b.Set), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Class, b.Class))
+	})
+	return list
+}
+
+// Totals adds up, leaving out the benign requests of the named sets.
+func (t *Tally) Totals(excludeBenign []string) Totals {
+	var sum Totals
+	for _, g := range t.Groups() {
+		c := &sum.Attack
+		if g.Label == traffic.Benign {
+			if slices.Contains(excludeBenign, g.Set) {
+				continue
+			}
+			c = &sum.Benign
+		}
+		c.Requests += g.Requests
+		c.CRSDenied += g.CRSDenied
+		c.Denied += g.Denied
+	}
+	return sum
+}
+
+// Run replays the rows on workers goroutines (0 = one a core) and tallies them. Rows that cannot be replayed are
+// handed to failed and counted nowhere. progress is called after each row.
+func Run(ctx context.Context, w coraza.WAF, rows iter.Seq[*traffic.Request], workers int,
+	failed func(*traffic.Request, error), progress func()) (*Tally, error) {
+	type result struct {
+		row *traffic.Request
+		out Outcome
+		err error
+	}
+	tally := NewTally()
+	for r := range replay.Parallel(ctx, rows, workers, func(row *traffic.Request) result {
+		out, err := Replay(w, row)
+		return result{row, out, err}
+	}) {
+		if r.err != nil {
+			failed(r.row, r.err)
+		} else {
+			tally.Add(r.row, r.out)
+		}
+		progress()
+	}
+	return tally, ctx.Err()
+}

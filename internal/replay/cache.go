@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package replay
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/gob"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/mlverdict/mlverdict/internal/traffic"
+)
+
+// cacheFormat changes whenever a view's fields, or what they mean, do.
+const cacheFormat = "views/1"
+
+// Cache keeps recordings on disk. Its key is the request, the versions of Coraza and CRS, and the format of a view,
+// so nothing stale is ever served. An interrupted run loses at most its last batch.
+type Cache struct {
+	db       *bbolt.DB
+	replayer *Replayer
+	bucket   []byte
+}
+
+// OpenCache opens, and makes where there is none, the cache in a directory; an empty dir means the user's cache folder.
+func OpenCache(dir string) (*Cache, error) {
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("replay: cache: %w (name a folder with --cache)", err)
+		}
+		dir = filepath.Join(base, "mlverdict")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("replay: cache: %w", err)
+	}
+	path := filepath.Join(dir, "views.db")
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return nil, fmt.Errorf("replay: cache %s: %w (is another run using it?)", path, err)
+	}
+	r, err := New()
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	c := &Cache{db: db, replayer: r, bucket: []byte(cacheFormat + versions())}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(c.bucket)
+		return err
+	})
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("replay: cache: %w", err)
+	}
+	return c, nil
+}
+
+// Close closes the cache.
+func (c *Cache) Close() error { return c.db.Close() }
+
+// versions names the modules that decide what a replay yields.
+func versions() string {
+	text := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			switch m.Path {
+			case "github.com/corazawaf/coraza/v3", "github.com/corazawaf/coraza-coreruleset/v4":
+				text += " " + m.Path + "@" + m.Version
+			}
+		}
+	}
+	return text
+}
+
+// Recorded is a request with its recording, or why there is none.
+type Recorded struct {
+	Request *traffic.Request
+	Recording
+	Err error
+}
+
+// batch is how many new recordings are written at a time.
+const batch = 256
+
+// Recordings yields a recording for each request, in order, from the cache where it is known and by replaying
+// elsewhere, on workers goroutines (0 = one a core). A bare payload has an empty recording.
+func (c *Cache) Recordings(ctx context.Context, in iter.Seq[*traffic.Request], workers int) iter.Seq[Recorded] {
+	type result struct {
+		Recorded
+		key   [sha256.Size]byte
+		fresh bool
+	}
+	recall := func(r *traffic.Request) result {
+		if r.IsPayload() {
+			return result{Recorded: Recorded{Request: r}}
+		}
+		key := r.Digest()
+		rec, ok, err := c.load(key)
+		if !ok && err == nil {
+			rec, err = c.replayer.Replay(r)
+		}
+		return result{Recorded{r, rec, err}, key, !ok && err == nil}
+	}
+	return func(yield func(Recorded) bool) {
+		pending := map[[sha256.Size]byte]*Recording{}
+		defer func() { c.store(pending) }()
+		for res := range Parallel(ctx, in, workers, recall) {
+			if res.fresh {
+				rec := res.Recording
+				pending[res.key] = &rec
+				if len(pending) >= batch {
+					if err := c.store(pending); err != nil {
+						res.Err = err
+					}
+					clear(pending)
+				}
+			}
+			if !yield(res.Recorded) {
+				return
+			}
+		}
+	}
+}
+
+func (c *Cache) load(key [sha256.Size]byte) (rec Recording, ok bool, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		stored := tx.Bucket(c.bucket).Get(key[:])
+		if stored == nil {
+			return nil
+		}
+		ok = true
+		return gob.NewDecoder(bytes.NewReader(stored)).Decode(&rec)
+	})
+	if err != nil {
+		err = fmt.Errorf("replay: cache: %w", err)
+	}
+	return rec, ok, err
+}
+
+func (c *Cache) store(recs map[[sha256.Size]byte]*Recording) error {
+	err := c.db.Update(func(tx *bbolt.Tx) error {
+		bucket := tx.Bucket(c.bucket)
+		for key, rec := range recs {
+			var b bytes.Buffer
+			if err := gob.NewEncoder(&b).Encode(rec); err != nil {
+				return err
+			}
+			if err := bucket.Put(key[:], b.Bytes()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("replay: cache: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package replay runs recorded requests through Coraza and CRS and keeps what the second verdict would see of them.
+//
+// CRS takes 3 to 300 ms a request. Training and the scoreboard ask about the same requests again and again, so the
+// views are kept in a [Cache]. One replay at paranoia level 4 serves every level: a rule of a higher level adds to its
+// own level's score only, so the view at level N is the view at level 4 without the matches above N.
+package replay
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/corazawaf/coraza/v3"
+	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/internal/waf"
+	"github.com/mlverdict/mlverdict/model/request"
+)
+
+// Hour is the hour of the day of every replayed request: recordings carry no time, and a replay must not depend on
+// the wall clock.
+const Hour = 12
+
+// Recording is a replayed request.
+type Recording struct {
+	View   request.View // as read at paranoia level 4
+	Engine int          // id of the rule, 0 = none, by which Coraza refused the request before CRS could judge it
+}
+
+// Replayer replays requests at paranoia level 4. It is safe for concurrent use.
+type Replayer struct{ waf coraza.WAF }
+
+// New returns a replayer.
+func New() (*Replayer, error) {
+	w, err := waf.New(waf.Config{Paranoia: request.ParanoiaLevels})
+	if err != nil {
+		return nil, err
+	}
+	return &Replayer{w}, nil
+}
+
+// Replay runs one request through CRS.
+func (r *Replayer) Replay(row *traffic.Request) (rec Recording, err error) {
+	tx := r.waf.NewTransaction()
+	defer func() { err = errors.Join(err, tx.Close()) }()
+	interruption, err := row.Replay(tx)
+	if err != nil {
+		return rec, err
+	}
+	if interruption != nil && interruption.RuleID < 900000 {
+		rec.Engine = interruption.RuleID
+	}
+	state, ok := tx.(plugintypes.TransactionState)
+	if !ok {
+		return rec, fmt.Errorf("replay: this version of Coraza hides a transaction's state (%T)", tx)
+	}
+	rec.View.Read(state, Hour)
+	return rec, nil
+}

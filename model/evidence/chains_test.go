@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// corpus makes small normal and attack texts.
+func corpus(rng *rand.Rand) (normal, attack []string) {
+	words := strings.Fields("shop cart item price color size name user page list view order total city street phone mail")
+	for i := range 400 {
+		normal = append(normal, fmt.Sprintf("%s=%d&%s=%s-%d", words[rng.IntN(len(words))], rng.IntN(1000),
+			words[rng.IntN(len(words))], words[rng.IntN(len(words))], i))
+		attack = append(attack, fmt.Sprintf("%d' union select %s from users where %d=%d-- ", rng.IntN(99),
+			words[rng.IntN(len(words))], i, i), fmt.Sprintf("<script>alert(%d)</script>", i))
+	}
+	return normal, attack
+}
+
+func compiled(t testing.TB) *Chains {
+	t.Helper()
+	normal, attack := corpus(rand.New(rand.NewPCG(1, 2)))
+	words := WordCounts{}
+	for _, text := range append(normal, attack...) {
+		words.Add(text)
+	}
+	v := Vocabulary{}
+	words.AtLeast(5, v)
+	n := NewCounts()
+	for _, text := range normal {
+		n.Add(text, v, 1)
+	}
+	var attacks [Classes]*Counts
+	attacks[SQLi], attacks[XSS] = NewCounts(), NewCounts()
+	for i, text := range attack {
+		attacks[i%2].Add(text, v, 1)
+	}
+	c, err := CompileChains(n, attacks, 2000)
+	require.NoError(t, err)
+	return c
+}
+
+func TestScanFindsTheAttack(t *testing.T) {
+	c := compiled(t)
+	var s Scanner
+	plain := c.Scan(&s, "cart=17&name=order-3")
+	assert.Zero(t, plain.Evidence)
+
+	bare := c.Scan(&s, "5' UNION SELECT name FROM users where 1=1-- ")
+	assert.Greater(t, bare.Evidence, 10.0)
+	posterior := c.Classify(&s, bare)
+	assert.Greater(t, posterior[SQLi], posterior[XSS])
+
+	padded := c.Scan(&s, strings.Repeat("cart=17&name=order-3&", 500)+"<script>alert(3)</script>"+
+		strings.Repeat("&cart=17&name=order-3", 500))
+	assert.Greater(t, padded.Evidence, 5.0, "padding does not dilute a stretch")
+	assert.Contains(t, string(s.Decoded()[padded.Lo:padded.Hi]), "script>alert(")
+}
+
+// TestScanIsTheBestStretch holds the one-pass scan against all stretches.
+func TestScanIsTheBestStretch(t *testing.T) {
+	c := compiled(t)
+	normal, attack := corpus(rand.New(rand.NewPCG(3, 4)))
+	for i := range normal {
+		text := normal[i] + attack[i] + normal[i]
+		var s Scanner
+		got := c.Scan(&s, text)
+		ratios := naiveRatios(c, appendDecoded(nil, text))
+		best := 0.0
+		for lo := range ratios {
+			sum := 0.0
+			for _, r := range ratios[lo:] {
+				sum += r
+				best = max(best, sum)
+			}
+		}
+		assert.InDelta(t, max(best-math.Log(float64(len(ratios)+1)), 0), got.Evidence, 1e-9, "%q", text)
+		assert.Equal(t, len(ratios), got.Length)
+	}
+}
+
+// naiveRatios computes each token's ratio from the definition: the longest known n-gram that ends at the token, plus
+// the back-off of every longer context that is known.
+func naiveRatios(c *Chains, text []byte) (ratios []float64) {
+	known := map[uint32]entry{}
+	for _, e := range c.entries {
+		known[e.key] = e
+	}
+	key := func(gram []token) uint32 {
+		k := gram[0]
+		for _, tok := range gram[1:] {
+			k = extend(k, tok)
+		}
+		return k
+	}
+	var history []token
+	for len(text) > 0 {
+		word, tok, n := next(text)
+		text = text[n:]
+		if _, ok := known[word]; ok {
+			tok = word
+		}
+		history = append(history, tok)
+		window := history[max(0, len(history)-Order):]
+		longest := 0 // tokens of the longest known n-gram whose suffixes are all known
+		for n := 1; n <= len(window); n++ {
+			if _, ok := known[key(window[len(window)-n:])]; !ok {
+				break
+			}
+			longest = n
+		}
+		r := 0.0
+		if longest > 0 {
+			r = float64(known[key(window[len(window)-longest:])].ratio)
+		}
+		context := window[:len(window)-1]
+		for n := 1; n <= len(context); n++ {
+			e, ok := known[key(context[len(context)-n:])]
+			if !ok {
+				break
+			}
+			if n >= max(longest, 1) {
+				r += float64(e.back)
+			}
+		}
+		ratios = append(ratios, min(max(r, -clip*scale), clip*scale)/scale)
+	}
+	return ratios
+}
+
+func TestMergedCountsEqualCountsOfAll(t *testing.T) {
+	normal, _ := corpus(rand.New(rand.NewPCG(5, 6)))
+	v := Vocabulary{}
+	all, left, right := NewCounts(), NewCounts(), NewCounts()
+	for i, text := range normal {
+		all.Add(text, v, 1)
+		all.Add(text, v, 1) // a repeat does not count
+		if i%3 == 0 {
+			left.Add(text, v, 1)
+		} else {
+			right.Add(text, v, 1)
+		}
+	}
+	left.Merge(right)
+	assert.Equal(t, all.Grams, left.Grams)
+}
+
+func TestChainsRoundTrip(t *testing.T) {
+	c := compiled(t)
+	b, err := c.AppendBinary(nil)
+	require.NoError(t, err)
+	again, err := DecodeChains(b)
+	require.NoError(t, err)
+	b2, err := again.AppendBinary(nil)
+	require.NoError(t, err)
+	assert.Equal(t, b, b2)
+	assert.Equal(t, c.NGrams(), again.NGrams())
+	var s Scanner
+	text := "x' union select cart from users"
+	assert.Equal(t, c.Scan(&s, text), again.Scan(&s, text))
+}
+
+func FuzzDecodeChains(f *testing.F) {
+	b, err := compiled(f).AppendBinary(nil)
+	require.NoError(f, err)
+	f.Add(b)
+	f.Add([]byte{1, 0, 0, 0, 1, 0, 0, 0, 5, 6, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := DecodeChains(b)
+		if err != nil {
+			assert.ErrorIs(t, err, ErrFormat)
+			return
+		}
+		again, err := c.AppendBinary(nil)
+		require.NoError(t, err)
+		assert.Equal(t, b, again)
+		var s Scanner
+		c.Scan(&s, "' or 1=1-- <script>") // terminates
+	})
+}
+
+func FuzzScan(f *testing.F) {
+	c := compiled(f)
+	f.Add("1' union select name from users<script>alert(1)")
+	f.Fuzz(func(t *testing.T, text string) {
+		var s Scanner
+		got := c.Scan(&s, text)
+		assert.False(t, math.IsNaN(got.Evidence) || math.IsInf(got.Evidence, 0) || got.Evidence < 0)
+		assert.True(t, 0 <= got.Lo && got.Lo <= got.Hi && got.Hi <= len(s.Decoded()))
+		for _, p := range c.Classify(&s, got) {
+			assert.False(t, math.IsNaN(p) || p > 1e-9)
+		}
+	})
+}

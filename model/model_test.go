@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/evidence"
+	"github.com/mlverdict/mlverdict/model/features"
+	"github.com/mlverdict/mlverdict/model/forest"
+	"github.com/mlverdict/mlverdict/model/request"
+)
+
+// small makes a small model of random parts.
+func small(t testing.TB, schema *features.Schema) *model.Model {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(7, 7))
+	rows := make([][]float32, 300)
+	for i := range rows {
+		rows[i] = make([]float32, len(schema.Features))
+		for j := range rows[i] {
+			rows[i][j] = rng.Float32() * 10
+		}
+	}
+	f, err := forest.Train(rows, forest.Params{Trees: 10, Subsample: 64}, rng)
+	require.NoError(t, err)
+	p := model.Parts{Schema: schema, Seed: 7, Forest: f}
+	if schema == features.Verdict {
+		normal, attack := evidence.NewCounts(), evidence.NewCounts()
+		normal.Add("a shop and its customers, 12 of them", nil, 1)
+		attack.Add("<script>alert(1)</script>", nil, 1)
+		p.Chains, err = evidence.CompileChains(normal, [evidence.Classes]*evidence.Counts{evidence.XSS: attack}, 1000)
+		require.NoError(t, err)
+		p.Rules = evidence.NewRules()
+		p.Rules.Add(&request.View{Matches: []request.Match{{Rule: 942100}}})
+	}
+	for i := range p.Calibration {
+		p.Calibration[i], err = model.Calibrate([]float64{0.3, 0.4, 0.5, 0.6})
+		require.NoError(t, err)
+	}
+	m, err := model.New(p)
+	require.NoError(t, err)
+	return m
+}
+
+func view() *request.View {
+	return &request.View{
+		Method: "GET", Paranoia: 2, Limit: 5, Earned: [4]int{5},
+		Values:  []request.Value{{Place: request.Query, Name: "q]\n", Text: "<script>alert('1')</script>\n%{tx.x}"}},
+		Matches: []request.Match{{Rule: 941100, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, schema := range features.Schemas() {
+		t.Run(schema.Name, func(t *testing.T) {
+			m := small(t, schema)
+			again, err := model.Read(m.Bytes())
+			require.NoError(t, err)
+			assert.Equal(t, m.ID(), again.ID())
+			assert.Equal(t, m.Bytes(), again.Bytes())
+			var a, b model.Verdict
+			require.NoError(t, m.Judge(view(), &a))
+			require.NoError(t, again.Judge(view(), &b))
+			assert.Equal(t, a, b)
+			assert.GreaterOrEqual(t, a.Score, model.MinScore)
+			assert.LessOrEqual(t, a.Score, model.MaxScore)
+		})
+	}
+}
+
+func TestAnyFlippedByteIsRefused(t *testing.T) {
+	file := small(t, features.Verdict).Bytes()
+	rng := rand.New(rand.NewPCG(1, 1))
+	headerEnd := 16 + int(binary.LittleEndian.Uint32(file[12:]))
+	positions := rng.Perm(len(file))[:500]
+	for i := range headerEnd {
+		positions = append(positions, i)
+	}
+	for _, i := range positions {
+		damaged := bytes.Clone(file)
+		damaged[i] ^= byte(1 + rng.IntN(255))
+		_, err := model.Read(damaged)
+		require.ErrorIs(t, err, model.ErrFormat, "byte %d", i)
+	}
+}
+
+// sealed replaces a file's checksum, as someone who forges a file would.
+func sealed(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return append(bytes.Clone(body), sum[:]...)
+}
+
+func TestHostileFilesAreRefusedCheaply(t *testing.T) {
+	good := small(t, features.Verdict).Bytes()
+	body := good[:len(good)-sha256.Size]
+	rng := rand.New(rand.NewPCG(2, 2))
+	random := make([]byte, 1<<20)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
+	huge := bytes.Clone(body)
+	binary.LittleEndian.PutUint32(huge[12:], math.MaxUint32)
+	for name, file := range map[string][]byte{
+		"empty":              nil,
+		"no model":           []byte("hello"),
+		"random":             random,
+		"random body":        sealed(append([]byte("MLVERDICT\n\x01\x00"), random...)),
+		"huge section":       sealed(huge),
+		"cut short":          good[:len(good)/2],
+		"cut short, sealed":  sealed(body[:len(body)/2]),
+		"trailing bytes":     sealed(append(bytes.Clone(body), 0)),
+		"other format":       sealed(append([]byte("MLVERDICT\n\x63\x00"), body[12:]...)),
+		"larger than a file": make([]byte, model.MaxFileSize+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := model.Read(file)
+			runtime.ReadMemStats(&after)
+			require.ErrorIs(t, err, model.ErrFormat)
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
+		})
+	}
+}
+
+func TestForeignSchemaNamesBoth(t *testing.T) {
+	good := small(t, features.Verdict).Bytes()
+	body := good[:len(good)-sha256.Size]
+	_, err := model.Read(sealed(bytes.Replace(body, []byte(features.Verdict.Name), []byte("verdict/9"), 1)))
+	require.ErrorIs(t, err, model.ErrFormat)
+	assert.ErrorContains(t, err, "verdict/9")
+	assert.ErrorContains(t, err, features.Verdict.Name)
+}
+
+func FuzzRead(f *testing.F) {
+	good := small(f, features.Verdict).Bytes()
+	f.Add(good[:len(good)-sha256.Size])
+	f.Add([]byte("MLVERDICT\n\x01\x00\x02\x00\x00\x00{}"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := model.Read(sealed(body))
+		if err != nil {
+			assert.ErrorIs(t, err, model.ErrFormat)
+			return
+		}
+		var d model.Verdict
+		require.NoError(t, m.Judge(view(), &d))
+	})
+}
+
+func TestDefaultModel(t *testing.T) {
+	m := model.Default()
+	assert.Same(t, m, model.Default())
+	assert.Len(t, m.ID(), 12)
+	assert.LessOrEqual(t, len(m.Bytes()), 2<<20, "the embedded model stays small")
+}
+
+func TestCalibration(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	anomalies := make([]float64, 5000)
+	for i := range anomalies {
+		anomalies[i] = 0.3 + 0.4*rng.Float64()
+	}
+	c, err := model.Calibrate(anomalies)
+	require.NoError(t, err)
+	var counts [model.MaxScore + 1]int
+	for _, a := range anomalies {
+		counts[c.Score(a)]++
+	}
+	sum := 0
+	for s := model.MinScore; s <= model.MaxScore; s++ {
+		sum += counts[s]
+		assert.LessOrEqual(t, sum, int(model.Share(s)*float64(len(anomalies))+0.5), "score %d", s)
+	}
+	assert.Equal(t, len(anomalies), sum)
+	for _, anchor := range []struct {
+		score int
+		share float64
+	}{{5, 0.001}, {20, 0.01}, {50, 0.05}, {80, 0.5}} {
+		assert.InDelta(t, anchor.share, model.Share(anchor.score), 1e-12)
+	}
+	assert.Equal(t, model.MinScore, c.Score(1))
+	assert.Equal(t, model.MaxScore, c.Score(0))
+	last := model.MaxScore
+	for a := 0.0; a <= 1; a += 0.001 {
+		s := c.Score(a)
+		assert.LessOrEqual(t, s, last, "the score falls as the anomaly rises")
+		last = s
+	}
+
+	_, err = model.Calibrate(nil)
+	assert.Error(t, err)
+	_, err = model.Calibrate([]float64{math.NaN()})
+	assert.Error(t, err)
+	few, err := model.Calibrate([]float64{0.5, 0.5, 0.5})
+	require.NoError(t, err)
+	assert.Greater(t, few.Score(0.5), 50, "three equal requests do not become attacks")
+}
+
+func TestReasonIsSafeInALog(t *testing.T) {
+	m := small(t, features.Verdict)
+	var d model.Verdict
+	assert.Equal(t, "not scored", d.Reason())
+	require.NoError(t, m.Judge(view(), &d))
+	reason := d.Reason()
+	assert.Contains(t, reason, "941100")
+	assert.Contains(t, reason, "query")
+	assert.Less(t, len(reason), 400)
+	for _, c := range reason {
+		assert.True(t, c >= ' ' && c <= '~' && !strings.ContainsRune("\"[]", c), "%q in %s", c, reason)
+	}
+	assert.NotContains(t, reason, "%{", "no macro reaches a log")
+}
+
+func TestJudgeDoesNotAllocate(t *testing.T) {
+	for _, schema := range []*features.Schema{features.Verdict} {
+		m, v := small(t, schema), view()
+		var d model.Verdict
+		require.NoError(t, m.Judge(v, &d))
+		assert.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Judge(v, &d) }), schema.Name)
+	}
+}
+
+func TestJudgeIsTotalAndConcurrent(t *testing.T) {
+	m := small(t, features.Verdict)
+	var d model.Verdict
+	assert.ErrorIs(t, m.Judge(nil, &d), model.ErrNoView)
+	odd := []*request.View{
+		{},
+		{Paranoia: -3, Values: []request.Value{{Place: 200, Text: "\xff\x00"}}},
+		{Paranoia: 99, Matches: []request.Match{{Rule: -1, Spans: []request.Span{{Lo: -5, Hi: 9}}}}},
+	}
+	for _, v := range odd {
+		require.NoError(t, m.Judge(v, &d))
+		assert.NotZero(t, d.Score)
+	}
+	var want model.Verdict
+	require.NoError(t, m.Judge(view(), &want))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var got model.Verdict
+			for range 200 {
+				if err := m.Judge(view(), &got); err != nil || got != want {
+					t.Errorf("got %v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
