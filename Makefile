@@ -9,7 +9,7 @@ OUT         ?= site.model
 .PHONY: help
 help: ## show this help
 	@echo 'make TARGET, where TARGET is one of:'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: run
 run: ## serve the built-in page behind CRS and the second verdict on http://localhost:8080
@@ -27,6 +27,21 @@ test: ## go vet and every test that needs neither a browser nor a long build
 .PHONY: race
 race: ## the tests under the race detector
 	go test -race ./...
+
+.PHONY: e2e
+e2e: ## a real Caddy with the plugin, over HTTP/1.1 and HTTP/2; the first build takes minutes
+	cd e2e && go vet ./... && go run $(STATICCHECK) ./... && go test -timeout 30m ./...
+
+MULTIPHASE := coraza.rule.multiphase_evaluation
+
+.PHONY: ftw
+ftw: ## CRS's regression suite with and without the plugin, and the plugin's own, in both ways Coraza can be built
+	cd ftw && go vet ./... && go run $(STATICCHECK) ./... && go test -timeout 30m ./...
+	cd ftw && go test -timeout 30m -tags $(MULTIPHASE) -run 'TestOutcomes|TestOwn' ./...
+
+.PHONY: ftw-baseline
+ftw-baseline: ## write ftw/baseline.json and docs/results-ftw.md anew, after a change of the model
+	cd ftw && go test -count 1 -run 'TestBlocking' ./... -update
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
@@ -55,3 +70,28 @@ train: ## train OUT (site.model) on the request files in DATA=DIR, see docs/requ
 evaluate: ## count what is denied of the request files in DATA=DIR, at paranoia level PL (1)
 	@[ -n "$(DATA)" ] || { echo 'make evaluate: DATA is missing: make evaluate DATA=DIR, with DIR holding *.jsonl or *.jsonl.gz'; exit 1; }
 	go run ./cmd/mlverdict evaluate --paranoia $(or $(PL),1) $(wildcard $(DATA)/*.jsonl $(DATA)/*.jsonl.gz)
+
+KEEP = $(wildcard scripts/one_class.json)
+
+.PHONY: scoreboard
+scoreboard: ## hold the model against its rivals on the request files in DATA=DIR; writes docs/results.md and docs/img
+	@[ -n "$(DATA)" ] || { echo 'make scoreboard: DATA is missing: make scoreboard DATA=DIR, with DIR holding benign-browsing-dev.jsonl.gz and others'; exit 1; }
+	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) $(addprefix --manifest ,$(wildcard model/default.manifest.gz)) $(addprefix --keep ,$(KEEP)) \
+		--mistakes mistakes.json -o scoreboard.json --markdown docs/results.md --images docs/img $(DATA)
+
+.PHONY: one-class
+one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR
+	@[ -n "$(DATA)" ] || { echo 'make one-class: DATA is missing: make one-class DATA=DIR'; exit 1; }
+	vectors=$$(mktemp -d) && \
+	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) --export-vectors $$vectors $(DATA) && \
+	python3 scripts/one_class.py $$vectors && \
+	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) --contender ocsvm,autoencoder --scores $$vectors/scores.csv -o scripts/one_class.json $(DATA) && \
+	rm -r $$vectors
+
+.PHONY: report
+report: ## write report.html from scoreboard.json and mistakes.json, which make scoreboard leaves behind
+	go run ./cmd/mlverdict report --mistakes mistakes.json -o report.html scoreboard.json
+
+.PHONY: report-test
+report-test: ## look at a report in headless Chromium (needs chromium)
+	go test -tags browser ./internal/report

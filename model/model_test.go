@@ -41,10 +41,11 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 		normal, attack := evidence.NewCounts(), evidence.NewCounts()
 		normal.Add("a shop and its customers, 12 of them", nil, 1)
 		attack.Add("<script>alert(1)</script>", nil, 1)
-		p.Chains, err = evidence.CompileChains(normal, [evidence.Classes]*evidence.Counts{evidence.XSS: attack}, 1000)
+		p.Chains, err = evidence.CompileChains([]*evidence.Counts{normal}, [evidence.Classes]*evidence.Counts{evidence.XSS: attack}, 1000, nil, nil)
 		require.NoError(t, err)
-		p.Rules = evidence.NewRules()
-		p.Rules.Add(&request.View{Matches: []request.Match{{Rule: 942100}}})
+		counts := evidence.NewRuleCounts()
+		counts.Add(&request.View{Matches: []request.Match{{Rule: 942100}}}, "site")
+		p.Rules = evidence.CompileRules(counts)
 	}
 	for i := range p.Calibration {
 		p.Calibration[i], err = model.Calibrate([]float64{0.3, 0.4, 0.5, 0.6})

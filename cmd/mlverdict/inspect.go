@@ -71,7 +71,7 @@ func describe(w io.Writer, m *model.Model) error {
 		fmt.Fprintf(w, "payload chains of %d n-grams\n", p.Chains.NGrams())
 	}
 	if p.Rules != nil {
-		fmt.Fprintf(w, "rule table of %d rules, counted on %d requests\n", len(p.Rules.Matches), p.Rules.Requests)
+		fmt.Fprintf(w, "rule table of %d rules\n", p.Rules.Number())
 	}
 	fmt.Fprintf(w, "trained on %d normal requests and %d attack texts, calibrated on %d normal requests\n",
 		p.Data.Normal, p.Data.Attacks, p.Data.Tuning)

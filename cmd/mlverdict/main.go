@@ -73,7 +73,8 @@ only when both take it for an attack.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(),
-		newTrainCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand())
+		newTrainCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
+		newScoreboardCommand())
 	for _, cmd := range root.Commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error {

@@ -5,9 +5,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -16,11 +21,13 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/mlverdict/mlverdict/internal/synthetic"
+	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/waf/waftest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mlverdict": main})
+	testscript.Main(m, map[string]func(){"mlverdict": main, "synthetic": writeSynthetic})
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands there are
@@ -29,6 +36,12 @@ func TestMain(m *testing.M) {
 //	get STATUS TARGET    asks it; stdout is the body
 //	stop                 ends it with SIGTERM: it must exit with 0; stdout and stderr are its own
 //	occupy               listens on $TAKEN
+//	flip OFFSET FILE     changes one byte of a file; a negative offset counts from its end
+//	rename OLD NEW FILE  replaces a text in a model file by one of the same length, and seals the file again
+//
+// a program of its own
+//
+//	synthetic KIND N SEED FILE   writes N made-up requests: benign, attacks or payloads
 //
 // and two model files, $SUSPICIOUS and $TRUSTING, that give every request the scores 3 and 90.
 func TestScripts(t *testing.T) {
@@ -43,7 +56,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "get": get, "stop": stop, "occupy": occupy,
+			"serve": serve, "get": get, "stop": stop, "occupy": occupy, "flip": flip, "rename": rename,
 		},
 	})
 }
@@ -115,4 +128,71 @@ func occupy(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(err)
 	ts.Defer(func() { ln.Close() })
 	ts.Setenv("TAKEN", ln.Addr().String())
+}
+
+// writeSynthetic is the program synthetic: it writes a file of JSON lines, gzipped if its name says so.
+func writeSynthetic() {
+	if err := synthesise(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "synthetic:", err)
+		os.Exit(1)
+	}
+}
+
+func synthesise(args []string) error {
+	if len(args) != 4 {
+		return errors.New("usage: synthetic KIND N SEED FILE")
+	}
+	kinds := map[string]func(int, uint64) iter.Seq[*traffic.Request]{
+		"benign": synthetic.Benign, "attacks": synthetic.Attacks, "payloads": synthetic.Payloads,
+	}
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	seed, err := strconv.ParseUint(args[2], 10, 64)
+	if err != nil {
+		return err
+	}
+	generate, ok := kinds[args[0]]
+	if !ok {
+		return fmt.Errorf("unknown kind %q", args[0])
+	}
+	out, err := traffic.Create(args[3])
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	for row := range generate(n, seed) {
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip OFFSET FILE")
+	}
+	at, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	content := []byte(ts.ReadFile(args[1]))
+	if at < 0 {
+		at += len(content)
+	}
+	content[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), content, 0o600))
+}
+
+func rename(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 || len(args[0]) != len(args[1]) {
+		ts.Fatalf("usage: rename OLD NEW FILE, OLD as long as NEW")
+	}
+	content := []byte(ts.ReadFile(args[2]))
+	body := bytes.Replace(content[:len(content)-sha256.Size], []byte(args[0]), []byte(args[1]), 1)
+	if bytes.Equal(body, content[:len(body)]) {
+		ts.Fatalf("%s does not hold %q", args[2], args[0])
+	}
+	sum := sha256.Sum256(body)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), append(body, sum[:]...), 0o600))
 }

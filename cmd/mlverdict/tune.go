@@ -63,6 +63,9 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 	if !(o.rate >= 0 && o.rate <= 1) {
 		return usagef("tune: --fpr %v is outside 0..1", o.rate)
 	}
+	if o.embed < 0 {
+		return usagef("tune: --embed %d is negative (0 = leave bare payloads out)", o.embed)
+	}
 	m, err := loadModel(o.model)
 	if err != nil {
 		return err
@@ -92,7 +95,8 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 	if len(benign) == 0 {
 		return errors.Join(readErr, errors.New("tune: no benign requests (rows with the label benign)"))
 	}
-	for rec := range cache.Recordings(ctx, o.embedded(payloads, envelopes), 0) {
+	embedded := augment.Embedded(payloads, envelopes, o.embed, rand.New(rand.NewPCG(o.seed, 0)))
+	for rec := range cache.Recordings(ctx, firsts(embedded), 0) {
 		if rec.Err != nil {
 			return rec.Err
 		}
@@ -105,19 +109,6 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 		return err
 	}
 	return errors.Join(printPoints(stdout, o.format, points), readErr)
-}
-
-// embedded puts payloads drawn at random into envelopes drawn at random.
-func (o *tuneOptions) embedded(payloads, envelopes []*traffic.Request) iter.Seq[*traffic.Request] {
-	rng := rand.New(rand.NewPCG(o.seed, 0))
-	return func(yield func(*traffic.Request) bool) {
-		for _, i := range rng.Perm(len(payloads))[:min(o.embed, len(payloads))] {
-			envelope := envelopes[rng.IntN(len(envelopes))]
-			if !yield(augment.Embed(payloads[i], envelope, augment.Place(rng.IntN(augment.Places)), rng)) {
-				return
-			}
-		}
-	}
 }
 
 func printPoints(w io.Writer, format string, points []training.Operating) error {
@@ -133,4 +124,15 @@ func printPoints(w io.Writer, format string, points []training.Operating) error 
 			100*p.CRSRate, 100*p.Rate, p.Attacks, percent(p.Kept, p.Attacks))
 	}
 	return t.Flush()
+}
+
+// firsts yields the first of each pair.
+func firsts[A, B any](pairs iter.Seq2[A, B]) iter.Seq[A] {
+	return func(yield func(A) bool) {
+		for a := range pairs {
+			if !yield(a) {
+				return
+			}
+		}
+	}
 }

@@ -5,9 +5,11 @@ package augment
 
 import (
 	"encoding/json"
+	"iter"
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mlverdict/mlverdict/internal/traffic"
@@ -52,18 +54,40 @@ func Embed(payload *traffic.Request, envelope *traffic.Request, place Place, rng
 		body, _ := json.Marshal(map[string]string{name: text}) // a map of strings always marshals
 		setBody(&r, "application/json", body)
 	case Cookie:
-		setHeader(&r, "Cookie", name+"="+url.QueryEscape(text))
+		// A blank as %20: CRS would read a plus in a cookie as a blank, applications and the second verdict do not.
+		setHeader(&r, "Cookie", name+"="+strings.ReplaceAll(url.QueryEscape(text), "+", "%20"))
 	case Header:
 		setHeader(&r, "X-"+name, strings.NewReplacer("\r", "", "\n", " ").Replace(text))
 	}
 	return &r
 }
 
-// setBody makes the request a POST of a body.
+// Embedded yields n of the payloads, fewer if there are not so many, each in an envelope and at a place drawn from rng:
+// the request that carries it and the payload.
+func Embedded(payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) iter.Seq2[*traffic.Request, *traffic.Request] {
+	return func(yield func(request, payload *traffic.Request) bool) {
+		if len(envelopes) == 0 {
+			return
+		}
+		for _, i := range rng.Perm(len(payloads))[:min(n, len(payloads))] {
+			envelope := envelopes[rng.IntN(len(envelopes))]
+			if !yield(Embed(payloads[i], envelope, Place(rng.IntN(Places)), rng), payloads[i]) {
+				return
+			}
+		}
+	}
+}
+
+// setBody makes the request a POST of a body, with headers that fit it: one that did not would mark every attack that
+// was put into a body (CRS's rules 920160 to 920180).
 func setBody(r *traffic.Request, contentType string, body []byte) {
 	r.Method, r.Body = "POST", body
-	r.Headers = slices.DeleteFunc(r.Headers, func(h [2]string) bool { return strings.EqualFold(h[0], "content-length") })
+	r.Headers = slices.DeleteFunc(r.Headers, func(h [2]string) bool {
+		return strings.EqualFold(h[0], "content-length") || strings.EqualFold(h[0], "content-encoding") ||
+			strings.EqualFold(h[0], "transfer-encoding")
+	})
 	setHeader(r, "Content-Type", contentType)
+	setHeader(r, "Content-Length", strconv.Itoa(len(body)))
 }
 
 // setHeader replaces a header or adds it; a cookie joins those that are there.

@@ -8,17 +8,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 
 	"github.com/corazawaf/coraza/v3"
-	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
-	"github.com/mlverdict/mlverdict/rules"
+	"github.com/mlverdict/mlverdict/internal/verdict"
 )
 
 // Group counts the requests of one set, label and class.
@@ -57,32 +54,19 @@ type Outcome struct {
 func Replay(w coraza.WAF, row *traffic.Request) (out Outcome, err error) {
 	tx := w.NewTransaction()
 	defer func() { err = errors.Join(err, tx.Close()) }()
-	in, err := row.Replay(tx)
-	if err != nil {
+	if _, err := row.Replay(tx); err != nil {
 		return out, err
 	}
-	state, ok := tx.(plugintypes.TransactionState)
-	if !ok {
-		return out, fmt.Errorf("evaluation: this version of Coraza hides a transaction's state (%T)", tx)
-	}
-	if in != nil && !rules.Owns(in.RuleID) {
-		out.Engine = in.RuleID
+	v := verdict.Of(tx)
+	if v.Decision == verdict.Engine {
+		out.Engine = v.Rule
 		return out, nil
 	}
-	out.CRSScore = number(state, "blocking_inbound_anomaly_score")
-	out.CRSDenied = out.CRSScore >= number(state, "inbound_anomaly_score_threshold")
-	out.Denied = in != nil
-	return out, nil
-}
-
-// number reads an integer TX variable, 0 where it is unset.
-func number(tx plugintypes.TransactionState, key string) int {
-	values := tx.Variables().TX().Get(key)
-	if len(values) == 0 {
-		return 0
+	if v.CRS.Threshold == 0 { // counting this as passed would be a wrong figure
+		return out, errors.New("evaluation: the WAF has no CRS (TX:inbound_anomaly_score_threshold is unset)")
 	}
-	n, _ := strconv.Atoi(values[0])
-	return n
+	out.CRSScore, out.CRSDenied, out.Denied = v.CRS.Score, v.CRS.Flags(), v.Denied
+	return out, nil
 }
 
 // Tally collects groups.

@@ -12,11 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/internal/waf"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 // cacheFormat changes whenever a view's fields, or what they mean, do.
@@ -52,7 +55,7 @@ func OpenCache(dir string) (*Cache, error) {
 		db.Close()
 		return nil, err
 	}
-	c := &Cache{db: db, replayer: r, bucket: []byte(cacheFormat + versions())}
+	c := &Cache{db: db, replayer: r, bucket: []byte(strings.Join(append([]string{cacheFormat}, Modules()...), " "))}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(c.bucket)
 		return err
@@ -64,21 +67,39 @@ func OpenCache(dir string) (*Cache, error) {
 	return c, nil
 }
 
+// WithRules returns the same cache for a CRS that is followed by directives, such as exclusions of rules. Its
+// recordings stand apart. Closing c closes it, too.
+func (c *Cache) WithRules(directives string) (*Cache, error) {
+	w, err := waf.New(waf.Config{Paranoia: request.ParanoiaLevels, AfterCRS: directives})
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256([]byte(directives))
+	d := &Cache{db: c.db, replayer: &Replayer{w}, bucket: append(append([]byte{}, c.bucket...), digest[:]...)}
+	err = c.db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(d.bucket)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replay: cache: %w", err)
+	}
+	return d, nil
+}
+
 // Close closes the cache.
 func (c *Cache) Close() error { return c.db.Close() }
 
-// versions names the modules that decide what a replay yields.
-func versions() string {
-	text := ""
+// Modules names the modules, as path@version, that decide what a replay yields.
+func Modules() (list []string) {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
 			switch m.Path {
 			case "github.com/corazawaf/coraza/v3", "github.com/corazawaf/coraza-coreruleset/v4":
-				text += " " + m.Path + "@" + m.Version
+				list = append(list, m.Path+"@"+m.Version)
 			}
 		}
 	}
-	return text
+	return list
 }
 
 // Recorded is a request with its recording, or why there is none.

@@ -5,11 +5,17 @@
 package training
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/fnv"
+	"math/rand/v2"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
+	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/model/evidence"
@@ -55,8 +61,10 @@ func Group(r *traffic.Request) string {
 type Corpus struct {
 	Normal  []Normal       // trains the forest and both witnesses
 	Attacks []Attack       // trains the attack chains
+	Harmful []Harmful      // with Normal, weighs the forest's leaves
 	Tuning  []request.View // calibrates the score; normal requests
 	rows    [][sha256.Size]byte
+	carried map[string]int // text in attack requests → requests that carry it
 }
 
 // Normal is a normal request.
@@ -70,36 +78,102 @@ type Normal struct {
 type Attack struct {
 	Text  string
 	Class evidence.Class
+	Group string // what must stay on one side of a split
 }
 
-// AddNormal takes a normal request for training.
-func (c *Corpus) AddNormal(rec *replay.Recorded) {
-	c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request.Set})
-	c.rows = append(c.rows, rec.Request.Digest())
+// Harmful is a request that carries an attack.
+type Harmful struct {
+	View  request.View
+	Group string // that of the attack it carries
 }
+
+// AddNormal takes a normal request for training. Here as below, a request that Coraza refuses by itself, which never
+// reaches the model, is passed over.
+func (c *Corpus) AddNormal(rec *replay.Recorded) {
+	if rec.Engine == 0 {
+		c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request.Set})
+		c.rows = append(c.rows, rec.Request.Digest())
+	}
+}
+
+// wrapping is the number of attack requests from which on a text that all of them carry is taken for their wrapping,
+// such as the user agent of the tool that made them.
+const wrapping = 10
 
 // AddAttack takes an attack for training. Of a whole request, the values that CRS's payload rules matched at paranoia
 // level 4 are its text; the rest of it is wrapping.
 func (c *Corpus) AddAttack(rec *replay.Recorded) {
 	c.rows = append(c.rows, rec.Request.Digest())
-	class := evidence.ClassOf(rec.Request.Class)
+	class, group := evidence.ClassOf(rec.Request.Class), AttackGroup(rec.Request)
 	if rec.Request.IsPayload() {
-		c.Attacks = append(c.Attacks, Attack{rec.Request.Payload, class})
+		c.Attacks = append(c.Attacks, Attack{rec.Request.Payload, class, group})
 		return
+	}
+	c.AddHarmful(rec, group)
+	if c.carried == nil {
+		c.carried = map[string]int{}
+	}
+	for _, v := range rec.View.Values {
+		c.carried[v.Text]++
 	}
 	for i, flagged := range rec.View.Flagged(nil) {
 		if flagged {
-			c.Attacks = append(c.Attacks, Attack{rec.View.Values[i].Text, class})
+			c.Attacks = append(c.Attacks, Attack{rec.View.Values[i].Text, class, group})
 		}
 	}
+}
+
+// AddHarmful takes a request that carries the attack of a group.
+func (c *Corpus) AddHarmful(rec *replay.Recorded, group string) {
+	if rec.Engine == 0 {
+		c.Harmful = append(c.Harmful, Harmful{rec.View, group})
+	}
+}
+
+// Embed puts up to n payloads into envelopes (see [augment.Embedded]), replays them and takes them as harmful requests.
+func (c *Corpus) Embed(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) error {
+	var requests []*traffic.Request
+	var groups []string
+	for request, payload := range augment.Embedded(payloads, envelopes, n, rng) {
+		requests, groups = append(requests, request), append(groups, AttackGroup(payload))
+	}
+	i := 0
+	for rec := range cache.Recordings(ctx, slices.Values(requests), 0) {
+		if rec.Err != nil {
+			return rec.Err
+		}
+		c.AddHarmful(&rec, groups[i])
+		i++
+	}
+	return ctx.Err()
+}
+
+// AttackGroup names what must stay on one side of a split of attacks: the rule that a request tests, else the text
+// without its numbers, since lists repeat their payloads with other constants.
+func AttackGroup(r *traffic.Request) string {
+	switch {
+	case r.Rule != 0:
+		return strconv.Itoa(r.Rule)
+	case r.IsPayload():
+		return numbers.ReplaceAllString(strings.ToLower(r.Payload), "0")
+	}
+	return numbers.ReplaceAllString(strings.ToLower(r.URI+" "+string(r.Body)), "0")
+}
+
+var numbers = regexp.MustCompile("[0-9]+")
+
+// texts returns the attack texts without wrapping.
+func (c *Corpus) texts() []Attack {
+	return slices.DeleteFunc(slices.Clone(c.Attacks), func(a Attack) bool { return c.carried[a.Text] >= wrapping })
 }
 
 // AddTuning takes a normal request for calibration.
 func (c *Corpus) AddTuning(rec *replay.Recorded) {
 	c.Tuning = append(c.Tuning, rec.View)
+	c.rows = append(c.rows, rec.Request.Digest())
 }
 
-// Manifest lists the digests of the training rows in hexadecimal, rising, without repeats.
+// Manifest lists the digests of the rows that train or calibrate in hexadecimal, rising, without repeats.
 func (c *Corpus) Manifest() []string {
 	list := make([]string, len(c.rows))
 	for i, row := range c.rows {

@@ -6,7 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/evidence"
@@ -29,26 +34,21 @@ type Params struct {
 func Defaults() Params {
 	return Params{
 		Schema: features.Verdict,
-		Forest: forest.Params{Trees: 100, Subsample: 4096},
+		Forest: forest.Params{Trees: 100, Subsample: 256},
 		Seed:   1,
-		NGrams: 150_000, Carriers: 20, AttackUse: 5,
+		NGrams: 150_000, Carriers: 20, AttackUse: 3,
 	}
 }
 
-// folds is the number of parts that normal traffic is split into, by site, so that no request is measured with
-// evidence that it helped to count.
+// folds is the number of parts that the corpus is split into, normal traffic by site and attacks by group, so that no
+// request is measured with evidence that it helped to learn.
 const folds = 3
-
-// witnesses are the counts of one part of the corpus.
-type witnesses struct {
-	normal *evidence.Counts
-	rules  *evidence.Rules
-}
 
 // Train makes a model. The same corpus and parameters give the same bytes.
 //
-// The forest is grown on normal traffic measured across folds: the evidence of a request is counted on the other
-// sites' requests, as it will be on a site that the model has never seen.
+// The forest is grown on normal traffic measured across folds: the evidence of a request is learned from the other
+// sites' requests, as it will be on a site that the model has never seen. What CRS flags of normal traffic and of
+// attacks then weighs its leaves.
 func Train(c *Corpus, p Params) (*model.Model, error) {
 	if len(c.Normal) == 0 {
 		return nil, errors.New("training: no normal requests (rows with the label benign)")
@@ -57,24 +57,18 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 		Schema: p.Schema, Seed: p.Seed,
 		Data: model.Data{Digest: c.Digest(), Normal: len(c.Normal), Attacks: len(c.Attacks), Tuning: len(c.Tuning)},
 	}
-	var vectors [][]float32
+	measures, err := c.learn(&parts, p)
+	if err != nil {
+		return nil, err
+	}
+	parts.Forest, err = forest.Train(c.normalVectors(measures), p.Forest, rand.New(rand.NewPCG(p.Seed, 0)))
+	if err != nil {
+		return nil, err
+	}
 	if p.Schema == features.Verdict {
-		if len(c.Attacks) == 0 {
-			return nil, errors.New("training: no attack payloads (rows with the label attack)")
-		}
-		var err error
-		if vectors, err = c.learnEvidence(&parts, p); err != nil {
+		if parts.Forest, err = c.weigh(parts.Forest, measures); err != nil {
 			return nil, err
 		}
-	} else {
-		x := &features.Extractor{Schema: p.Schema}
-		for i := range c.Normal {
-			vectors = append(vectors, measure(x, &c.Normal[i].View)...)
-		}
-	}
-	var err error
-	if parts.Forest, err = forest.Train(vectors, p.Forest, rand.New(rand.NewPCG(p.Seed, 0))); err != nil {
-		return nil, err
 	}
 	if err := calibrate(&parts, c.Tuning); err != nil {
 		return nil, err
@@ -82,67 +76,145 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 	return model.New(parts)
 }
 
-// learnEvidence counts both witnesses, puts them into parts and returns the vectors of the normal requests.
-func (c *Corpus) learnEvidence(parts *model.Parts, p Params) ([][]float32, error) {
-	vocabulary := c.vocabulary(p)
-	var attacks [evidence.Classes]*evidence.Counts
-	for i := range attacks {
-		attacks[i] = evidence.NewCounts()
-	}
-	for _, a := range c.Attacks {
-		attacks[a.Class].Add(a.Text, vocabulary, 1)
-	}
-	var parted [folds]witnesses
-	for f := range parted {
-		parted[f] = witnesses{evidence.NewCounts(), evidence.NewRules()}
-	}
-	for i := range c.Normal {
-		w := &parted[fold(c.Normal[i].Group)]
-		view := &c.Normal[i].View
-		w.rules.Add(view)
-		for j := range view.Values {
-			w.normal.Add(view.Values[j].Text, vocabulary, 1)
+// learn learns both witnesses, where the schema has them, and puts them into parts. It returns for each fold the
+// extractor that measures it, learned without it.
+func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.Extractor, err error) {
+	if p.Schema != features.Verdict {
+		for f := range measures {
+			measures[f] = &features.Extractor{Schema: p.Schema}
 		}
+		return measures, nil
 	}
-	extractors := [folds]*features.Extractor{}
-	for f := range parted {
-		x, err := compile(parted[:], f, attacks, p)
-		if err != nil {
-			return nil, err
-		}
-		extractors[f] = x
+	attacks := c.texts()
+	if len(attacks) == 0 {
+		return measures, errors.New("training: no attacks (rows with the label attack)")
 	}
-	all, err := compile(parted[:], folds, attacks, p)
-	if err != nil {
-		return nil, err
+	split := c.split(attacks, c.vocabulary(attacks, p))
+	var all *features.Extractor
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for without := range folds + 1 {
+		group.Go(func() error {
+			x, err := compile(split[:], without, p)
+			if without < folds {
+				measures[without] = x
+			} else {
+				all = x
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return measures, err
 	}
 	parts.Chains, parts.Rules = all.Chains, all.Rules
-	var vectors [][]float32
-	for i := range c.Normal {
-		vectors = append(vectors, measure(extractors[fold(c.Normal[i].Group)], &c.Normal[i].View)...)
+	return measures, nil
+}
+
+// part is what one fold of the corpus tells.
+type part struct {
+	normal  *evidence.Counts
+	attacks [evidence.Classes]*evidence.Counts
+	rules   *evidence.RuleCounts
+	samples []evidence.Sample
+}
+
+// split counts the corpus by fold. A text that several normal requests carry counts once.
+func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts [folds]part) {
+	for f := range parts {
+		parts[f] = part{normal: evidence.NewCounts(), rules: evidence.NewRuleCounts()}
+		for class := range parts[f].attacks {
+			parts[f].attacks[class] = evidence.NewCounts()
+		}
 	}
-	return vectors, nil
+	seen := map[string]struct{}{}
+	for i := range c.Normal {
+		n := &c.Normal[i]
+		f := &parts[fold(n.Group)]
+		f.rules.Add(&n.View, n.Group)
+		for _, v := range n.View.Values {
+			if _, repeated := seen[v.Text]; !repeated {
+				seen[v.Text] = struct{}{}
+				f.normal.Add(v.Text, vocabulary, 1)
+				f.samples = append(f.samples, evidence.Sample{Text: v.Text, Weight: 1})
+			}
+		}
+	}
+	weights := classWeights(attacks)
+	for _, a := range attacks {
+		f := &parts[fold(a.Group)]
+		f.attacks[a.Class].Add(a.Text, vocabulary, 1)
+		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Weight: weights[a.Class]})
+	}
+	return parts
+}
+
+// classWeights gives the texts of a class the more weight the rarer it is, by the square root of its share and at
+// most maxWeight.
+func classWeights(attacks []Attack) (weights [evidence.Classes]float64) {
+	const maxWeight = 3
+	var number [evidence.Classes]float64
+	for _, a := range attacks {
+		number[a.Class]++
+	}
+	for class, n := range number {
+		weights[class] = min(math.Sqrt(0.25*float64(len(attacks))/max(n, 1)), maxWeight)
+	}
+	return weights
 }
 
 // compile makes an extractor from all parts but one.
-func compile(parted []witnesses, without int, attacks [evidence.Classes]*evidence.Counts, p Params) (*features.Extractor, error) {
-	normal, rules := evidence.NewCounts(), evidence.NewRules()
-	for f, w := range parted {
-		if f != without {
-			normal.Merge(w.normal)
-			rules.Merge(w.rules)
-		}
+func compile(parts []part, without int, p Params) (*features.Extractor, error) {
+	rules := evidence.NewRuleCounts()
+	var normal []*evidence.Counts
+	var attacks [evidence.Classes]*evidence.Counts
+	for class := range attacks {
+		attacks[class] = evidence.NewCounts()
 	}
-	chains, err := evidence.CompileChains(normal, attacks, p.NGrams)
+	var samples []evidence.Sample
+	for f, part := range parts {
+		if f == without {
+			continue
+		}
+		rules.Merge(part.rules)
+		normal = append(normal, part.normal)
+		for class, counts := range part.attacks {
+			attacks[class].Merge(counts)
+		}
+		samples = append(samples, part.samples...)
+	}
+	chains, err := evidence.CompileChains(normal, attacks, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
 	if err != nil {
 		return nil, err
 	}
-	return &features.Extractor{Schema: p.Schema, Chains: chains, Rules: rules}, nil
+	return &features.Extractor{Schema: p.Schema, Chains: chains, Rules: evidence.CompileRules(rules)}, nil
+}
+
+// weigh learns the leaf weights of a forest from what CRS flags.
+func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor) (*forest.Forest, error) {
+	var rows [][]float32
+	var harmful []bool
+	var importance []float64
+	add := func(v *request.View, group string, attack bool) {
+		for _, row := range flaggedVectors(measures[fold(group)], v) {
+			rows, harmful, importance = append(rows, row), append(harmful, attack), append(importance, 1)
+		}
+	}
+	for i := range c.Normal {
+		add(&c.Normal[i].View, c.Normal[i].Group, false)
+	}
+	for i := range c.Harmful {
+		add(&c.Harmful[i].View, c.Harmful[i].Group, true)
+	}
+	if !slices.Contains(harmful, true) || !slices.Contains(harmful, false) {
+		return f, nil // nothing to weigh by: too little traffic that CRS flags
+	}
+	return f.Weigh(rows, harmful, importance)
 }
 
 // vocabulary takes the words that enough different requests or payloads carry: a word of one visitor or of one
 // payload must not enter a model.
-func (c *Corpus) vocabulary(p Params) evidence.Vocabulary {
+func (c *Corpus) vocabulary(attacks []Attack, p Params) evidence.Vocabulary {
 	normal, attack := evidence.WordCounts{}, evidence.WordCounts{}
 	var texts []string
 	for i := range c.Normal {
@@ -152,7 +224,7 @@ func (c *Corpus) vocabulary(p Params) evidence.Vocabulary {
 		}
 		normal.Add(texts...)
 	}
-	for _, a := range c.Attacks {
+	for _, a := range attacks {
 		attack.Add(a.Text)
 	}
 	v := evidence.Vocabulary{}
@@ -168,19 +240,32 @@ func fold(group string) int {
 	return int(h.Sum32() % folds)
 }
 
-// measure returns the vectors of a normal request: one for each paranoia level at which it looks different.
-func measure(x *features.Extractor, v *request.View) [][]float32 {
+// normalVectors measures the normal requests, each at every paranoia level at which it looks different.
+func (c *Corpus) normalVectors(measures [folds]*features.Extractor) (rows [][]float32) {
 	var s features.Scratch
-	var out [][]float32
-	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
-		at := v.AtParanoia(pl)
-		if pl > 1 && !gains(v, pl) {
-			continue
+	for i := range c.Normal {
+		v := &c.Normal[i].View
+		for pl := 1; pl <= request.ParanoiaLevels; pl++ {
+			if pl == 1 || gains(v, pl) {
+				at := v.AtParanoia(pl)
+				measures[fold(c.Normal[i].Group)].Extract(&s, &at)
+				rows = append(rows, slices.Clone(s.Vector))
+			}
 		}
-		x.Extract(&s, &at)
-		out = append(out, append([]float32(nil), s.Vector...))
 	}
-	return out
+	return rows
+}
+
+// flaggedVectors measures a request at the paranoia levels at which CRS denies it.
+func flaggedVectors(x *features.Extractor, v *request.View) (rows [][]float32) {
+	var s features.Scratch
+	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
+		if at := v.AtParanoia(pl); at.Denied() {
+			x.Extract(&s, &at)
+			rows = append(rows, slices.Clone(s.Vector))
+		}
+	}
+	return rows
 }
 
 // gains reports whether a match of exactly this paranoia level exists.

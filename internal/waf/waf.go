@@ -33,6 +33,9 @@ type Config struct {
 	// ExtraDirectives stand before those of the plugin and of CRS and after all else.
 	ExtraDirectives string
 
+	// AfterCRS stands after the rules of CRS and before those of the plugin: where rules are excluded.
+	AfterCRS string
+
 	ErrorLog func(types.MatchedRule) // called for every rule that logs; may be nil
 }
 
@@ -83,10 +86,10 @@ func (c *Config) directives() string {
 	}
 	b.WriteString(c.ExtraDirectives + "\n")
 	if !c.Plugin {
-		return seclang.Blocking(b.String(), "")
+		return seclang.Blocking(b.String(), c.AfterCRS)
 	}
 	b.WriteString(plugin.BeforeCRS(c.options()...))
-	return seclang.Blocking(b.String(), plugin.AfterCRS())
+	return seclang.Blocking(b.String(), c.AfterCRS+"\n"+plugin.AfterCRS())
 }
 
 func (c *Config) options() (options []plugin.Option) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"math/rand/v2"
 )
 
 // ErrFormat marks bytes that are no chains or rule table of this version.
@@ -33,20 +34,26 @@ type Text struct {
 	Length   int     // tokens of the whole value
 }
 
-// CompileChains estimates both chains and compiles them into at most limit n-grams. attacks holds the counts of each
-// class; normal, those of normal text.
-func CompileChains(normal *Counts, attacks [Classes]*Counts, limit int) (*Chains, error) {
+// CompileChains estimates a chain of normal text, whose counts may come in parts, and one of attack text, whose counts
+// come by class, compiles them into at most limit n-grams and corrects those on the samples (see [Sample]), which may
+// be none. The same arguments and random source give the same chains.
+func CompileChains(normal []*Counts, attacks [Classes]*Counts, limit int, samples []Sample, rng *rand.Rand) (*Chains, error) {
 	if limit > MaxEntries {
 		return nil, fmt.Errorf("evidence: %d n-grams are more than the limit of %d", limit, MaxEntries)
 	}
-	pooled := NewCounts()
+	var pooled []*Counts
 	for _, c := range attacks {
 		if c != nil {
-			pooled.Merge(c)
+			pooled = append(pooled, c)
 		}
 	}
-	c := &Chains{entries: estimate(normal, pooled, limit), classes: estimateClasses(attacks)}
+	entries, suffixes := estimate(normal, pooled, limit)
+	c := &Chains{entries: entries, classes: estimateClasses(attacks)}
 	c.index()
+	if len(samples) > 0 {
+		c.refine(suffixes, samples, rng)
+		c.index()
+	}
 	return c, nil
 }
 
@@ -96,11 +103,15 @@ func (s *Scanner) Decoded() []byte { return s.decoded }
 // The evidence is the maximum over all contiguous stretches of the sum of the tokens' log-likelihood ratios
 // (Kadane's algorithm; as a sequential test, Page's CUSUM, Biometrika 41, 1954), less the logarithm of the number of
 // tokens: the maximal segment of a random sequence with negative drift grows like the logarithm of its length
-// (Karlin and Altschul, PNAS 87, 1990).
+// (Karlin and Altschul, PNAS 87, 1990). Each token costs drift, so that long text which is merely unlike the training
+// traffic does not add up.
 func (c *Chains) Scan(s *Scanner, value string) Text {
 	s.decoded = appendDecoded(s.decoded[:0], value)
 	return c.scanDecoded(s)
 }
+
+// drift is what each token of a stretch costs, in units of 1/scale nat: the reference value of a CUSUM.
+const drift = scale / 2
 
 func (c *Chains) scanDecoded(s *Scanner) Text {
 	var best, sum int64
@@ -118,7 +129,7 @@ func (c *Chains) scanDecoded(s *Scanner) Text {
 			sum, from, fromToken = 0, pos, t.Length
 		}
 		pos += n
-		sum += int64(c.ratio(&s.state, tok))
+		sum += int64(c.ratio(&s.state, tok)) - drift
 		if sum > best {
 			best, t.Lo, t.Hi, t.Tokens = sum, from, pos, t.Length+1-fromToken
 		}
@@ -127,8 +138,13 @@ func (c *Chains) scanDecoded(s *Scanner) Text {
 	return t
 }
 
-// ratio returns the log-likelihood ratio of a token after those before it, in units of 1/scale nat, and moves on.
+// ratio returns the log-likelihood ratio of a token after those before it, clipped, in units of 1/scale nat, and moves
+// on.
 func (c *Chains) ratio(st *scanState, tok token) int32 {
+	return min(max(c.rawRatio(st, tok), -clip*scale), clip*scale)
+}
+
+func (c *Chains) rawRatio(st *scanState, tok token) int32 {
 	var now scanState
 	now.keys[1] = tok
 	e, ok := c.find(tok)
@@ -153,7 +169,7 @@ func (c *Chains) ratio(st *scanState, tok token) int32 {
 	}
 	now.known = min(now.known, Order-1)
 	*st = now
-	return min(max(r, -clip*scale), clip*scale)
+	return r
 }
 
 // AppendBinary appends the chains: uint32 number of n-grams, then for each, by rising key, uint32 key, int8 ratio,

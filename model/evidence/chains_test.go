@@ -43,7 +43,14 @@ func compiled(t testing.TB) *Chains {
 	for i, text := range attack {
 		attacks[i%2].Add(text, v, 1)
 	}
-	c, err := CompileChains(n, attacks, 2000)
+	var samples []Sample
+	for _, text := range normal {
+		samples = append(samples, Sample{Text: text, Weight: 1})
+	}
+	for _, text := range attack {
+		samples = append(samples, Sample{Text: text, Attack: true, Weight: 1})
+	}
+	c, err := CompileChains([]*Counts{n}, attacks, 2000, samples, rand.New(rand.NewPCG(8, 9)))
 	require.NoError(t, err)
 	return c
 }
@@ -131,7 +138,7 @@ func naiveRatios(c *Chains, text []byte) (ratios []float64) {
 				r += float64(e.back)
 			}
 		}
-		ratios = append(ratios, min(max(r, -clip*scale), clip*scale)/scale)
+		ratios = append(ratios, (min(max(r, -clip*scale), clip*scale)-drift)/scale)
 	}
 	return ratios
 }
@@ -199,4 +206,39 @@ func FuzzScan(f *testing.F) {
 			assert.False(t, math.IsNaN(p) || p > 1e-9)
 		}
 	})
+}
+
+// TestRefiningLearnsFromHardNegatives: normal text that uses an attack's words loses its evidence, the attack does not.
+func TestRefiningLearnsFromHardNegatives(t *testing.T) {
+	normal, attack := corpus(rand.New(rand.NewPCG(1, 2)))
+	n, a := NewCounts(), NewCounts()
+	var samples []Sample
+	for _, text := range normal {
+		n.Add(text, nil, 1)
+	}
+	for _, text := range attack {
+		a.Add(text, nil, 1)
+		samples = append(samples, Sample{Text: text, Attack: true, Weight: 1})
+	}
+	hard := "<b>alert</b>, <i>union</i>, <b>select</b>, <i>where</i>"
+	for range 50 {
+		samples = append(samples, Sample{Text: hard, Weight: 1})
+	}
+	evidence := func(samples []Sample, text string) float64 {
+		c, err := CompileChains([]*Counts{n}, [Classes]*Counts{SQLi: a}, 2000, samples, rand.New(rand.NewPCG(1, 1)))
+		require.NoError(t, err)
+		var s Scanner
+		return c.Scan(&s, text).Evidence
+	}
+	assert.Greater(t, evidence(nil, hard), 1.0)
+	assert.Less(t, evidence(samples, hard), evidence(nil, hard)/2)
+	assert.Greater(t, evidence(samples, attack[1]), 5.0)
+}
+
+func TestChainsAreDeterministic(t *testing.T) {
+	a, err := compiled(t).AppendBinary(nil)
+	require.NoError(t, err)
+	b, err := compiled(t).AppendBinary(nil)
+	require.NoError(t, err)
+	assert.Equal(t, a, b)
 }

@@ -4,65 +4,123 @@ package evidence
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
+
+// gram is one n-gram with its counts in both chains.
+type gram struct {
+	key             uint32
+	context, suffix int32 // indexes of the n-gram without its last and without its first token; -1 for a single token
+	order           uint8
+	normal, attack  side
+}
+
+// side is what one chain knows of an n-gram.
+type side struct {
+	count       float64 // occurrences
+	total       float64 // occurrences followed by some token
+	kinds       float64 // distinct tokens that followed
+	probability float64 // of its last token after the others
+}
 
 // chain is a Markov chain with interpolated counts after Witten and Bell (1991): the probability of a token after a
 // context is the mixture of its share among the context's successors and of its probability after the next shorter
 // context, the latter weighted by how many different successors the context has shown.
 type chain struct {
-	counts    *Counts
-	total     map[uint32]float64 // context key → occurrences followed by some token
-	kinds     map[uint32]float64 // context key → distinct successors
-	unigrams  float64            // occurrences of single tokens
-	distinct  float64            // distinct single tokens
-	alphabet  float64            // tokens of the chains together, for the uniform floor
-	smoothing float64
-}
-
-func newChain(c *Counts, alphabet int) *chain {
-	ch := &chain{counts: c, total: map[uint32]float64{}, kinds: map[uint32]float64{}, alphabet: float64(alphabet)}
-	for _, g := range c.Grams {
-		if g.Order == 1 {
-			ch.unigrams += float64(g.Count)
-			ch.distinct++
-			continue
-		}
-		ch.total[g.Context] += float64(g.Count)
-		ch.kinds[g.Context]++
-	}
-	return ch
-}
-
-func (ch *chain) count(key uint32) float64 {
-	if g, ok := ch.counts.Grams[key]; ok {
-		return float64(g.Count)
-	}
-	return 0
+	of       func(*gram) *side
+	unigrams float64 // occurrences of single tokens
+	distinct float64 // distinct single tokens
 }
 
 // backoff is the weight that a context leaves to the next shorter one.
-func (ch *chain) backoff(context uint32) float64 {
-	if n := ch.total[context]; n > 0 {
-		return ch.kinds[context] / (n + ch.kinds[context])
+func (s *side) backoff() float64 {
+	if s.total > 0 {
+		return s.kinds / (s.total + s.kinds)
 	}
 	return 1
 }
 
-// probability of the last token of the n-gram key, given the tokens before it. g describes the n-gram, which need
-// not occur in this chain.
-func (ch *chain) probability(key uint32, g *Gram, grams map[uint32]*Gram) float64 {
-	if g.Order == 1 {
-		return (ch.count(key) + ch.distinct/ch.alphabet) / (ch.unigrams + ch.distinct)
-	}
-	lower := ch.probability(g.Suffix, grams[g.Suffix], grams)
-	n, kinds := ch.total[g.Context], ch.kinds[g.Context]
-	if n == 0 {
-		return lower
-	}
-	return (ch.count(key) + kinds*lower) / (n + kinds)
+// table holds the n-grams of both chains, shorter ones first.
+type table struct {
+	grams          []gram
+	index          map[uint32]int32
+	normal, attack chain
 }
+
+func tabulate(normal, attack []*Counts) *table {
+	t := &table{
+		index:  map[uint32]int32{},
+		normal: chain{of: func(g *gram) *side { return &g.normal }},
+		attack: chain{of: func(g *gram) *side { return &g.attack }},
+	}
+	for order := uint8(1); order <= Order; order++ {
+		t.add(&t.normal, normal, order)
+		t.add(&t.attack, attack, order)
+	}
+	for i := range t.grams {
+		t.normal.estimate(t, &t.grams[i])
+		t.attack.estimate(t, &t.grams[i])
+	}
+	return t
+}
+
+// add takes over the n-grams of one order. Keys are hashes: of two n-grams with one key, the shorter one keeps it.
+func (t *table) add(ch *chain, all []*Counts, order uint8) {
+	for _, counts := range all {
+		for key, g := range counts.Grams {
+			if g.Order != order {
+				continue
+			}
+			i, ok := t.index[key]
+			if !ok {
+				i = int32(len(t.grams))
+				t.index[key] = i
+				t.grams = append(t.grams, gram{key: key, context: -1, suffix: -1, order: order})
+				if order > 1 {
+					t.grams[i].context, t.grams[i].suffix = t.index[g.Context], t.index[g.Suffix]
+				}
+			} else if t.grams[i].order != order {
+				continue
+			}
+			own := ch.of(&t.grams[i])
+			count := float64(g.Count)
+			if order == 1 {
+				ch.unigrams += count
+				if own.count == 0 {
+					ch.distinct++
+				}
+			} else {
+				context := ch.of(&t.grams[t.grams[i].context])
+				context.total += count
+				if own.count == 0 {
+					context.kinds++
+				}
+			}
+			own.count += count
+		}
+	}
+}
+
+// estimate computes the probability of an n-gram, whose shorter ones have theirs.
+func (ch *chain) estimate(t *table, g *gram) {
+	own := ch.of(g)
+	if g.order == 1 {
+		own.probability = (own.count + 0.5) / (ch.unigrams + 0.5*float64(len(t.grams)))
+		return
+	}
+	lower, context := ch.of(&t.grams[g.suffix]).probability, ch.of(&t.grams[g.context])
+	if context.total == 0 {
+		own.probability = lower
+		return
+	}
+	own.probability = (own.count + context.kinds*lower) / (context.total + context.kinds)
+}
+
+func (g *gram) ratio() float64 { return math.Log(g.attack.probability / g.normal.probability) }
+
+func (g *gram) back() float64 { return math.Log(g.attack.backoff() / g.normal.backoff()) }
 
 // entry is one n-gram of a compiled chain pair.
 type entry struct {
@@ -84,86 +142,76 @@ func quantise(nats float64) int8 {
 // estimate compiles the n-grams of two chains into at most limit entries, the most telling first. An n-gram is worth
 // what it changes, in expectation, against backing off to the shorter one (Stolcke 1998); its context and suffix
 // stay with it.
-func estimate(normal, attack *Counts, limit int) []entry {
-	grams := make(map[uint32]*Gram, len(normal.Grams)+len(attack.Grams))
-	alphabet := 0
-	for _, counts := range []*Counts{normal, attack} {
-		for key, g := range counts.Grams {
-			if have, ok := grams[key]; ok && have.Order <= g.Order {
-				continue // keys are hashes: on a collision the shorter n-gram keeps the key
-			}
-			grams[key] = g
-		}
-	}
-	for _, g := range grams {
-		if g.Order == 1 {
-			alphabet++
-		}
-	}
-	n, a := newChain(normal, alphabet), newChain(attack, alphabet)
-	ratio := func(key uint32, g *Gram) float64 {
-		return math.Log(a.probability(key, g, grams) / n.probability(key, g, grams))
-	}
-	back := func(key uint32) float64 { return math.Log(a.backoff(key) / n.backoff(key)) }
-
-	kept := map[uint32]struct{}{}
-	byWorth := rank(grams, n, a, ratio, back)
-	for _, key := range byWorth {
+//
+// suffixes tells for each entry the index of the entry of its suffix, -1 for a single token.
+func estimate(normal, attack []*Counts, limit int) (entries []entry, suffixes []int32) {
+	t := tabulate(normal, attack)
+	kept := map[int32]struct{}{}
+	for _, i := range t.rank() {
 		if len(kept)+Order*(Order+1)/2 > limit { // an n-gram brings at most that many along
 			break
 		}
-		keep(key, grams, kept)
+		t.keep(i, kept)
 	}
-	entries := make([]entry, 0, len(kept))
-	for key := range kept {
-		entries = append(entries, entry{key, quantise(ratio(key, grams[key])), quantise(back(key))})
+	order := slices.SortedFunc(maps.Keys(kept), func(i, j int32) int { return cmp.Compare(t.grams[i].key, t.grams[j].key) })
+	at := make(map[int32]int32, len(order)) // index in t.grams → index in entries
+	for n, i := range order {
+		at[i] = int32(n)
 	}
-	slices.SortFunc(entries, func(x, y entry) int { return cmp.Compare(x.key, y.key) })
-	return entries
+	for _, i := range order {
+		g := &t.grams[i]
+		entries = append(entries, entry{g.key, quantise(g.ratio()), quantise(g.back())})
+		suffix := int32(-1)
+		if g.order > 1 {
+			suffix = at[g.suffix]
+		}
+		suffixes = append(suffixes, suffix)
+	}
+	return entries, suffixes
 }
 
 // keep adds the n-gram, its context and its suffix to the set.
-func keep(key uint32, grams map[uint32]*Gram, kept map[uint32]struct{}) {
-	g, ok := grams[key]
-	if _, done := kept[key]; done || !ok {
+func (t *table) keep(i int32, kept map[int32]struct{}) {
+	if _, done := kept[i]; done {
 		return
 	}
-	kept[key] = struct{}{}
-	if g.Order > 1 {
-		keep(g.Context, grams, kept)
-		keep(g.Suffix, grams, kept)
+	kept[i] = struct{}{}
+	if g := &t.grams[i]; g.order > 1 {
+		t.keep(g.context, kept)
+		t.keep(g.suffix, kept)
 	}
 }
 
 // rank orders the n-grams by worth, all single tokens first. Rare n-grams (fewer than two occurrences in all) are
 // left out: they are constants of one text; key 0 marks an empty slot.
-func rank(grams map[uint32]*Gram, n, a *chain, ratio func(uint32, *Gram) float64, back func(uint32) float64) []uint32 {
+func (t *table) rank() []int32 {
 	type ranked struct {
+		i     int32
 		key   uint32
 		worth float64
 	}
 	// Both chains weigh the same: an occurrence is worth its share of its chain.
-	shareN, shareA := 1/max(n.unigrams, 1), 1/max(a.unigrams, 1)
-	list := make([]ranked, 0, len(grams))
-	for key, g := range grams {
-		cn, ca := n.count(key), a.count(key)
-		if key == 0 || cn+ca < 2 && g.Order > 1 {
+	shareN, shareA := 1/max(t.normal.unigrams, 1), 1/max(t.attack.unigrams, 1)
+	var list []ranked
+	for i := range t.grams {
+		g := &t.grams[i]
+		if g.key == 0 || g.normal.count+g.attack.count < 2 && g.order > 1 {
 			continue
 		}
 		worth := math.Inf(1)
-		if g.Order > 1 {
-			shorter := min(max(back(g.Context)+ratio(g.Suffix, grams[g.Suffix]), -clip), clip)
-			longer := min(max(ratio(key, g), -clip), clip)
-			worth = (cn*shareN + ca*shareA) * math.Abs(longer-shorter)
+		if g.order > 1 {
+			shorter := min(max(t.grams[g.context].back()+t.grams[g.suffix].ratio(), -clip), clip)
+			longer := min(max(g.ratio(), -clip), clip)
+			worth = (g.normal.count*shareN + g.attack.count*shareA) * math.Abs(longer-shorter)
 		}
-		list = append(list, ranked{key, worth})
+		list = append(list, ranked{int32(i), g.key, worth})
 	}
 	slices.SortFunc(list, func(x, y ranked) int {
 		return cmp.Or(cmp.Compare(y.worth, x.worth), cmp.Compare(x.key, y.key))
 	})
-	keys := make([]uint32, len(list))
+	order := make([]int32, len(list))
 	for i, r := range list {
-		keys[i] = r.key
+		order[i] = r.i
 	}
-	return keys
+	return order
 }

@@ -8,90 +8,220 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
-// MaxRules bounds the rules of a rule table.
-const MaxRules = 4096
+// Extent is the length of the text that a rule matched, in powers of two. A rule that trips over a page of text proves
+// little; the same rule on a few bytes is another matter, as an alignment is of a short and of a long sequence.
+type Extent uint8
 
-// Rules counts on how many normal requests each CRS rule matches, at paranoia level 4. Counts of disjoint traffic
-// add up.
-type Rules struct {
-	Requests uint64
-	Matches  map[int]uint64 // rule id → requests that it matched
+const (
+	anyExtent Extent = iota // the rule matched, whatever it matched
+	nowhere                 // it matched no value of the view, such as a missing header
+	shortest                // up to 8 bytes; then up to 16, 32 … 1,024 and more
+	extents   = shortest + 9
+)
+
+// ExtentOf returns the extent of a text of n bytes.
+func ExtentOf(n int) Extent {
+	return min(shortest+Extent(bits.Len(uint(max(n-1, 0))>>3)), extents-1)
 }
 
-// NewRules returns empty counts.
-func NewRules() *Rules { return &Rules{Matches: map[int]uint64{}} }
+// occasion is a rule's match on a text of some extent.
+type occasion struct {
+	rule   int
+	extent Extent
+}
 
-// Add counts one normal request.
-func (r *Rules) Add(v *request.View) {
-	r.Requests++
+// RuleCounts counts on which normal requests, of which sites, each CRS rule matches, and on how long a text. Counts of
+// disjoint traffic add up, also where a site's traffic is spread over several of them.
+type RuleCounts struct {
+	Requests int
+	matches  map[occasion]int                 // requests
+	sites    map[string]map[occasion]struct{} // site → what any of its requests showed
+}
+
+// NewRuleCounts returns empty counts.
+func NewRuleCounts() *RuleCounts {
+	return &RuleCounts{matches: map[occasion]int{}, sites: map[string]map[occasion]struct{}{}}
+}
+
+// Add counts one normal request of a site.
+func (c *RuleCounts) Add(v *request.View, site string) {
+	c.Requests++
+	seen := c.site(site)
 	for i := range v.Matches {
-		r.Matches[v.Matches[i].Rule]++
+		for o := range occasions(v, &v.Matches[i]) {
+			c.matches[o]++
+			seen[o] = struct{}{}
+		}
 	}
+}
+
+// occasions lists, each once, what a match shows.
+func occasions(v *request.View, m *request.Match) map[occasion]struct{} {
+	set := map[occasion]struct{}{{m.Rule, anyExtent}: {}}
+	for _, s := range m.Spans {
+		for j := max(s.Lo, 0); j < s.Hi && int(j) < len(v.Values); j++ {
+			set[occasion{m.Rule, ExtentOf(len(v.Values[j].Text))}] = struct{}{}
+		}
+	}
+	if len(set) == 1 {
+		set[occasion{m.Rule, nowhere}] = struct{}{}
+	}
+	return set
+}
+
+func (c *RuleCounts) site(name string) map[occasion]struct{} {
+	if c.sites[name] == nil {
+		c.sites[name] = map[occasion]struct{}{}
+	}
+	return c.sites[name]
 }
 
 // Merge adds other's counts.
-func (r *Rules) Merge(other *Rules) {
-	r.Requests += other.Requests
-	for id, n := range other.Matches {
-		r.Matches[id] += n
+func (c *RuleCounts) Merge(other *RuleCounts) {
+	c.Requests += other.Requests
+	for o, n := range other.matches {
+		c.matches[o] += n
+	}
+	for site, seen := range other.sites {
+		maps.Copy(c.site(site), seen)
 	}
 }
 
-// Without returns the counts without those of a part of the same traffic.
-func (r *Rules) Without(part *Rules) *Rules {
-	out := &Rules{Requests: r.Requests - part.Requests, Matches: maps.Clone(r.Matches)}
-	for id, n := range part.Matches {
-		out.Matches[id] -= n
+// Rules tells how surprising a match of a CRS rule is on normal traffic. It is immutable.
+type Rules struct {
+	seen   map[occasion]odds
+	unseen odds
+}
+
+// odds are two probabilities, 0..1: that a normal request shows an occasion, and that a site's normal traffic ever does.
+type odds struct{ rate, spread float32 }
+
+// neighbour is the weight of the counts of the next shorter and next longer extent in those of an extent.
+const neighbour = 0.25
+
+// CompileRules estimates the probabilities from counts, with half a match added to each so that what was never seen is
+// rare and not impossible (Krichevsky and Trofimov, 1981).
+func CompileRules(c *RuleCounts) *Rules {
+	requests, sites := float64(c.Requests)+1, float64(len(c.sites))+1
+	r := &Rules{seen: map[occasion]odds{}, unseen: odds{float32(0.5 / requests), float32(0.5 / sites)}}
+	spread := map[occasion]int{}
+	for _, seen := range c.sites {
+		for o := range seen {
+			spread[o]++
+		}
 	}
-	return out
+	smooth := func(counts map[occasion]int, o occasion) float64 {
+		n := float64(counts[o])
+		if o.extent >= shortest {
+			n += neighbour * float64(counts[occasion{o.rule, o.extent + 1}])
+			if o.extent > shortest {
+				n += neighbour * float64(counts[occasion{o.rule, o.extent - 1}])
+			}
+		}
+		return n
+	}
+	for o := range c.matches {
+		for _, e := range []Extent{o.extent, max(o.extent, shortest+1) - 1, min(o.extent+1, extents-1)} {
+			if near := (occasion{o.rule, e}); o.extent >= shortest || e == o.extent {
+				r.seen[near] = odds{
+					float32(min((smooth(c.matches, near)+0.5)/requests, 1)), float32(min((smooth(spread, near)+0.5)/sites, 1)),
+				}
+			}
+		}
+	}
+	return r
 }
 
-// Rarity is the share of normal requests that a rule matches, 0..1, with half a match added so that a rule never
-// seen is rare and not impossible (Krichevsky and Trofimov, 1981).
-func (r *Rules) Rarity(id int) float64 {
-	return (float64(r.Matches[id]) + 0.5) / (float64(r.Requests) + 1)
+// Number is the number of occasions, pairs of a rule and an extent, that normal traffic showed.
+func (r *Rules) Number() int { return len(r.seen) }
+
+func (r *Rules) odds(o occasion) odds {
+	if p, ok := r.seen[o]; ok {
+		return p
+	}
+	return r.unseen
 }
 
-// Surprise is the information in a match of the rule under normal traffic, −ln [Rules.Rarity], in nats.
-func (r *Rules) Surprise(id int) float64 { return -math.Log(r.Rarity(id)) }
+// Rarity is the probability, 0..1, that the rule matches a normal request.
+func (r *Rules) Rarity(rule int) float64 { return float64(r.odds(occasion{rule, anyExtent}).rate) }
 
-// AppendBinary appends uint64 requests, uint32 number of rules, then for each, by rising id, uint32 id and uint64
-// matches (little endian).
+// Weigh measures a match of a rule on a text of extent e, in nats. surprise is the information in it under normal
+// traffic, −ln of the probability that a normal request shows it. novelty is −ln of the probability that a site's
+// normal traffic ever shows it: false positives come in sites, and what many sites trip over proves little, however
+// rare it is in all.
+func (r *Rules) Weigh(rule int, e Extent) (surprise, novelty float64) {
+	p := r.odds(occasion{rule, e})
+	return -math.Log(float64(p.rate)), -math.Log(float64(p.spread))
+}
+
+// Nowhere is the extent of a match that names no value.
+const Nowhere = nowhere
+
+// MaxOccasions bounds a table.
+const MaxOccasions = 1 << 14
+
+const occasionSize = 13
+
+// AppendBinary appends the probabilities of what was never seen (float32 rate, float32 spread), uint32 number of
+// occasions, and for each, by rising rule and extent, uint32 rule, uint8 extent, float32 rate, float32 spread (little
+// endian).
 func (r *Rules) AppendBinary(b []byte) ([]byte, error) {
-	b = binary.LittleEndian.AppendUint64(b, r.Requests)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(r.Matches)))
-	for _, id := range slices.Sorted(maps.Keys(r.Matches)) {
-		b = binary.LittleEndian.AppendUint32(b, uint32(id))
-		b = binary.LittleEndian.AppendUint64(b, r.Matches[id])
+	b = appendOdds(b, r.unseen)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(r.seen)))
+	for _, o := range slices.SortedFunc(maps.Keys(r.seen), occasion.compare) {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(o.rule)), byte(o.extent))
+		b = appendOdds(b, r.seen[o])
 	}
 	return b, nil
 }
 
+func (o occasion) compare(p occasion) int {
+	return cmp.Or(cmp.Compare(o.rule, p.rule), cmp.Compare(o.extent, p.extent))
+}
+
+func appendOdds(b []byte, p odds) []byte {
+	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.rate))
+	return binary.LittleEndian.AppendUint32(b, math.Float32bits(p.spread))
+}
+
 // DecodeRules reads what AppendBinary wrote; b must hold nothing else.
 func DecodeRules(b []byte) (*Rules, error) {
-	const head, size = 12, 12
+	const head = 12
 	if len(b) < head {
 		return nil, fmt.Errorf("evidence: rules: %w: cut short", ErrFormat)
 	}
-	r := &Rules{Requests: binary.LittleEndian.Uint64(b)}
+	unseen, err := decodeOdds(b)
+	if err != nil {
+		return nil, err
+	}
 	n := int(binary.LittleEndian.Uint32(b[8:]))
 	b = b[head:]
-	if n > MaxRules || n*size != len(b) {
-		return nil, fmt.Errorf("evidence: rules: %w: %d rules (limit %d) in %d bytes", ErrFormat, n, MaxRules, len(b))
+	if n > MaxOccasions || n*occasionSize != len(b) {
+		return nil, fmt.Errorf("evidence: rules: %w: %d entries (limit %d) in %d bytes", ErrFormat, n, MaxOccasions, len(b))
 	}
-	r.Matches = make(map[int]uint64, n)
-	last := -1
+	r := &Rules{seen: make(map[occasion]odds, n), unseen: unseen}
+	last := occasion{rule: -1}
 	for range n {
-		id, matches := int(binary.LittleEndian.Uint32(b)), binary.LittleEndian.Uint64(b[4:])
-		if cmp.Compare(id, last) <= 0 || matches > r.Requests {
-			return nil, fmt.Errorf("evidence: rules: %w: rule %d", ErrFormat, id)
+		o := occasion{int(binary.LittleEndian.Uint32(b)), Extent(b[4])}
+		p, err := decodeOdds(b[5:])
+		if err != nil || o.compare(last) <= 0 || o.extent >= extents {
+			return nil, fmt.Errorf("evidence: rules: %w: rule %d", ErrFormat, o.rule)
 		}
-		r.Matches[id], last, b = matches, id, b[size:]
+		r.seen[o], last, b = p, o, b[occasionSize:]
 	}
 	return r, nil
+}
+
+func decodeOdds(b []byte) (odds, error) {
+	p := odds{math.Float32frombits(binary.LittleEndian.Uint32(b)), math.Float32frombits(binary.LittleEndian.Uint32(b[4:]))}
+	if !(p.rate > 0 && p.rate <= 1 && p.spread > 0 && p.spread <= 1) { // also for NaN
+		return p, fmt.Errorf("evidence: rules: %w: probabilities %v and %v", ErrFormat, p.rate, p.spread)
+	}
+	return p, nil
 }

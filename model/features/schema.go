@@ -70,10 +70,11 @@ type Extractor struct {
 
 // Scratch holds one extraction's buffers and results. A zero Scratch is ready; after warm-up it does not allocate.
 type Scratch struct {
-	Vector  []float32
-	Found   Found
-	scanner evidence.Scanner
-	flagged []bool
+	Vector   []float32
+	Found    Found
+	scanner  evidence.Scanner
+	flagged  []bool
+	surprise []float64
 }
 
 // Found is the strongest evidence that an extraction came across.

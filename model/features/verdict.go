@@ -8,73 +8,84 @@ import (
 )
 
 // Verdict is the schema of the product's own models: few, strong features from two witnesses, the payload's text and
-// CRS's matches.
+// CRS's matches. Each rises with the evidence of an attack.
+//
+// A header's text counts only where CRS flagged the header: what clients send in headers by themselves differs more
+// between clients than between attack and normal traffic.
 var Verdict = &Schema{
-	Name: "verdict/1",
+	Name: "verdict/3",
 	Features: []Feature{
-		{"payload_max", "largest payload evidence of any value, nats"},
-		{"payload_flagged", "largest payload evidence of a value that a payload rule of CRS matched, nats"},
-		{"payload_total", "sum of the payload evidence of all values, nats"},
-		{"payload_density", "payload evidence of the strongest value for each token of its stretch, nats"},
-		{"rule_sum", "sum of the surprise of the matched payload rules (930–944), nats"},
-		{"rule_max", "largest surprise of a matched rule of any kind, nats"},
+		{"payload_flagged", "largest payload evidence of a value that CRS flagged, nats"},
+		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a payload rule (930–944) on a value of that length, nats"},
+		{"rule_novelty", "largest novelty of a payload rule: how few sites have it match a value of that length on normal traffic, nats"},
 	},
 }
 
 func init() { Verdict.extract = extractVerdict }
 
 func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
-	payloadMax, payloadFlagged, payloadTotal, density := x.payload(s, v)
-	ruleSum, ruleMax := x.rules(s, v)
-	vector := [...]float64{payloadMax, payloadFlagged, payloadTotal, density, ruleSum, ruleMax}
-	for i, f := range vector {
-		s.Vector[i] = float32(f)
-	}
-}
-
-// payload scans every value and keeps the strongest. The stretch of a value that CRS flagged comes before that of a
-// stronger one that it did not: it is what the two witnesses agree on.
-func (x *Extractor) payload(s *Scratch, v *request.View) (strongest, flagged, total, density float64) {
-	s.flagged = v.Flagged(s.flagged)
+	novelty := x.matches(s, v)
+	var flagged, joint, strongest float64
 	for i := range v.Values {
-		t := x.Chains.Scan(&s.scanner, v.Values[i].Text)
-		if t.Evidence <= 0 {
+		if v.Values[i].Place == request.Header && !s.flagged[i] {
 			continue
 		}
-		total += t.Evidence
-		strongest = max(strongest, t.Evidence)
-		if t.Evidence == strongest {
-			density = t.Evidence / float64(t.Tokens)
-		}
+		t := x.Chains.Scan(&s.scanner, v.Values[i].Text)
 		if s.flagged[i] {
 			flagged = max(flagged, t.Evidence)
 		}
-		if (s.flagged[i] && t.Evidence >= flagged) || (flagged == 0 && t.Evidence >= strongest) {
-			s.quote(x.Chains, i, t)
+		sum := t.Evidence + s.surprise[i]
+		joint = max(joint, sum)
+		if t.Evidence > 0 && sum > strongest {
+			strongest, s.Found.Value = sum, i
 		}
 	}
-	return strongest, flagged, total, density
+	if s.Found.Value >= 0 {
+		s.quote(x.Chains, v.Values[s.Found.Value].Text)
+	}
+	s.Vector[0], s.Vector[1], s.Vector[2] = float32(flagged), float32(joint), float32(novelty)
 }
 
-func (s *Scratch) quote(c *evidence.Chains, value int, t evidence.Text) {
-	s.Found.Value, s.Found.Evidence = value, t.Evidence
-	s.Found.Posterior = c.Classify(&s.scanner, t)
-	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
-}
-
-func (x *Extractor) rules(s *Scratch, v *request.View) (sum, largest float64) {
+// matches marks the flagged values in s.flagged, puts into s.surprise for each value the largest surprise of a payload
+// rule that matched it, notes the rarest rule, and returns the largest novelty of a payload rule.
+func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
+	s.flagged = append(s.flagged[:0], make([]bool, len(v.Values))...)
+	s.surprise = append(s.surprise[:0], make([]float64, len(v.Values))...)
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		if !v.Counts(m) {
 			continue
 		}
-		surprise := x.Rules.Surprise(m.Rule)
-		if m.Payload() {
-			sum += surprise
+		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
+			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
 		}
-		if surprise >= largest {
-			largest, s.Found.Rule, s.Found.Rarity = surprise, m.Rule, x.Rules.Rarity(m.Rule)
+		novelty = max(novelty, x.match(s, v, m))
+	}
+	return novelty
+}
+
+// match notes one match and returns its novelty, 0 unless it is a payload rule's.
+func (x *Extractor) match(s *Scratch, v *request.View, m *request.Match) (novelty float64) {
+	if m.Payload() && len(m.Spans) == 0 {
+		_, novelty = x.Rules.Weigh(m.Rule, evidence.Nowhere)
+	}
+	for _, span := range m.Spans {
+		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
+			s.flagged[j] = true
+			if m.Payload() {
+				surprise, new := x.Rules.Weigh(m.Rule, evidence.ExtentOf(len(v.Values[j].Text)))
+				s.surprise[j] = max(s.surprise[j], surprise)
+				novelty = max(novelty, new)
+			}
 		}
 	}
-	return sum, largest
+	return novelty
+}
+
+// quote scans the strongest value again and keeps its stretch and what class of attack that resembles.
+func (s *Scratch) quote(c *evidence.Chains, text string) {
+	t := c.Scan(&s.scanner, text)
+	s.Found.Evidence = t.Evidence
+	s.Found.Posterior = c.Classify(&s.scanner, t)
+	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
 }

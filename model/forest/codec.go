@@ -20,6 +20,11 @@ import (
 //	uint16   feature index, or 0xffff for a leaf
 //	uint32   threshold (IEEE 754 binary32), or the number of rows in a leaf
 //
+// A forest with weights (see Weigh) goes on:
+//
+//	float32  bias
+//	         leaves × float32 weight, in the order of the leaves above
+//
 // Children have no index: those of the k-th inner node of a tree are the k-th
 // pair of nodes after the root. A tree is over when no child is owed, so
 // neither a cycle nor a shared child can be written down.
@@ -48,7 +53,7 @@ func (f *Forest) AppendBinary(b []byte) ([]byte, error) {
 			b = appendRecord(b, uint16(n.link>>linkShift), math.Float32bits(n.threshold))
 		}
 	}
-	return b, nil
+	return f.appendWeights(b), nil
 }
 
 func appendHeader(b []byte, features, trees, subsample, nodes int) []byte {
@@ -75,7 +80,8 @@ func Decode(b []byte) (*Forest, error) {
 	trees := int(binary.LittleEndian.Uint16(b[2:]))
 	subsample := int64(binary.LittleEndian.Uint32(b[4:]))
 	nodes := int64(binary.LittleEndian.Uint32(b[8:]))
-	records := b[headerSize:]
+	size := headerSize + max(0, nodes)*recordSize
+	records := b[headerSize:min(size, int64(len(b)))]
 	switch {
 	case features < 1 || features > maxFeatures:
 		return nil, refuse("%d features (want 1 to %d)", features, maxFeatures)
@@ -112,6 +118,9 @@ func Decode(b []byte) (*Forest, error) {
 		return nil, refuse("%d nodes after the last tree", len(records)/recordSize)
 	}
 	f.average = averages(f.subsample)
+	if err := f.readWeights(b[size:]); err != nil {
+		return nil, err
+	}
 	return f, nil
 }
 

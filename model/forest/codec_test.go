@@ -97,7 +97,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"fewer nodes than trees", patch(8, 1), "1 nodes (want 2 to 4194304)"},
 		{"too many nodes", patch(8, 1, 0, 64), "4194305 nodes (want 2 to 4194304)"},
 		{"nodes that are not there", patch(8, 0, 0, 64), "36 bytes for 4194304 nodes (want 25165824)"},
-		{"trailing byte", append(golden(), 0), "37 bytes for 6 nodes (want 36)"},
+		{"trailing byte", append(golden(), 0), "1 bytes after the trees (want none, or 20 for a bias and 4 weights)"},
 		{"trailing node", patch(2, 1), "1 nodes after the last tree"},
 		{"a tree too few", patch(2, 3), "tree 2: 1 nodes are missing"},
 		{"children missing", patch(42, 0, 0), "tree 1: 2 nodes are missing"},

@@ -49,6 +49,9 @@ type Forest struct {
 	sizes []uint32
 	// groups holds the roots of the trees, lanes at a time.
 	groups []group
+	// weights is parallel to nodes, 0 in an inner node; nil without weights.
+	weights []float32
+	bias    float32
 	// average[n] is c(n) for n ≤ ψ.
 	average []float64
 
@@ -62,18 +65,31 @@ func (f *Forest) PathLength(x []float32) float64 {
 	if f.trees == 0 {
 		return 0
 	}
-	return f.walk(x) / float64(f.trees)
+	length, _ := f.walk(x)
+	return length / float64(f.trees)
 }
 
-// Anomaly returns the anomaly score 2^(−E[h(x)]/c(ψ)) of the row x, greater
-// than 0 and at most 1; the paper reads scores well over 0.5 as anomalies. A
-// forest grown from single rows (ψ = 1) cannot tell rows apart and scores 0.5,
-// as does one grown from equal rows.
+// Anomaly returns the anomaly of the row x, in 0…1.
+//
+// It is the score of the paper, 2^(−E[h(x)]/c(ψ)), greater than 0; the paper
+// reads scores well over 0.5 as anomalies. A forest grown from single rows
+// (ψ = 1) cannot tell rows apart and scores 0.5, as does one grown from equal
+// rows.
+//
+// A forest whose leaves carry weights (see [Forest.Weigh]) returns the
+// logistic function of z/4 with z = bias + (c(ψ) − E[h(x)]) + Σ weights: the
+// same order where the weights are 0.
 func (f *Forest) Anomaly(x []float32) float64 {
-	if f.subsample < 2 {
+	if f.trees == 0 || f.subsample < 2 {
 		return 0.5
 	}
-	return math.Exp2(-f.PathLength(x) / f.average[f.subsample])
+	length, weight := f.walk(x)
+	mean := length / float64(f.trees)
+	if f.weights == nil {
+		return math.Exp2(-mean / f.average[f.subsample])
+	}
+	z := float64(f.bias) + f.average[f.subsample] - mean + weight
+	return 1 / (1 + math.Exp(-z/4)) // at /4 float64 tells apart all z that the caps on weights allow
 }
 
 // Trees returns t, the number of trees.

@@ -35,16 +35,17 @@ type group struct {
 	height uint32
 }
 
-// walk returns the sum of the path lengths of x, added up in the order of the
-// trees, which makes it equal bit for bit to walking one tree at a time.
-func (f *Forest) walk(x []float32) float64 {
+// walk returns the sums of the path lengths of x and of the weights of its
+// leaves, added up in the order of the trees, which makes them equal bit for
+// bit to walking one tree at a time.
+func (f *Forest) walk(x []float32) (length, weight float64) {
 	// As long as a byte can index: that saves the bounds check, and the depth a
 	// leaf has in place of a feature reads something harmless.
 	var row [maxFeatures]float32
 	for i := copy(row[:f.features], x); i < f.features; i++ {
 		row[i] = float32(math.NaN())
 	}
-	nodes, sum := f.nodes, 0.0
+	nodes := f.nodes
 	for g := range f.groups {
 		g := &f.groups[g]
 		// Variables, because an array would not be kept in registers.
@@ -61,10 +62,13 @@ func (f *Forest) walk(x []float32) float64 {
 			l = nodes[l].next(&row)
 		}
 		for _, leaf := range [lanes]uint32{a, b, c, d, i, j, k, l} {
-			sum += f.length(leaf)
+			length += f.length(leaf)
+			if f.weights != nil {
+				weight += float64(f.weights[leaf])
+			}
 		}
 	}
-	return sum
+	return length, weight
 }
 
 // next returns the index of the node the row goes to from n.

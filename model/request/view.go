@@ -109,8 +109,13 @@ func (v *View) Flagged(dst []bool) []bool {
 	return dst
 }
 
-// Payload reports whether the rule looks for attack payloads (CRS files 930 to 944), not for breaches of protocol.
-func (m *Match) Payload() bool { return m.Rule >= 930000 && m.Rule < 945000 }
+// Payload reports whether the rule looks for an attack: CRS's files 913 (scanners), 921 and 922 (attacks on the
+// protocol and on multipart) and 930 to 944. Those of 911 and 920 look for breaches of protocol, which clients commit
+// too.
+func (m *Match) Payload() bool {
+	file := m.Rule / 1000
+	return file == 913 || file == 921 || file == 922 || file >= 930 && file < 945
+}
 
 // Places returns the set of places that the match's spans touch, bit 1<<p for place p.
 func (v *View) Places(m *Match) uint {

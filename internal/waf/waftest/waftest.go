@@ -146,11 +146,11 @@ func Ask(t testing.TB, w coraza.WAF, r *http.Request) Answer {
 }
 
 // Get is a browser's request for a target.
-func Get(target string) *http.Request { return request(http.MethodGet, target, "") }
+func Get(target string) *http.Request { return newRequest(http.MethodGet, target, "") }
 
 // Post is a browser's request that submits a form.
 func Post(target, form string) *http.Request {
-	r := request(http.MethodPost, target, form)
+	r := newRequest(http.MethodPost, target, form)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Content-Length", strconv.Itoa(len(form)))
 	return r
@@ -173,7 +173,7 @@ var (
 	}
 )
 
-func request(method, target, body string) *http.Request {
+func newRequest(method, target, body string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host = "shop.example"
 	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/rivals"
+	"github.com/mlverdict/mlverdict/internal/scoreboard"
+)
+
+type scoreboardOptions struct {
+	output     string
+	markdown   string
+	images     string
+	mistakes   string
+	model      string
+	manifest   string
+	contenders []string
+	export     string
+	scores     string
+	keep       string
+	cache      string
+}
+
+func newScoreboardCommand() *cobra.Command {
+	var o scoreboardOptions
+	cmd := &cobra.Command{
+		Use:   "scoreboard DIR",
+		Short: "hold the second verdict against its rivals",
+		Long: `Scoreboard replays the request files in DIR, or finds them in the cache, and measures what the model and its rivals let
+through and keep of what CRS denies, at every paranoia level, under one fixed protocol: one half of the sites tunes, the
+other half tests; attacks come from sources that nothing was trained on.
+
+The result is JSON. The same data and model give the same bytes. An interrupted run goes on where it stopped.`,
+		Example: `  mlverdict scoreboard data
+  mlverdict scoreboard --model site.model -o scoreboard.json --markdown results.md --images img data`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/scoreboard.md")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0])
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "JSON `FILE` to write (default: standard output)")
+	f.StringVar(&o.markdown, "markdown", "", "`FILE` to write the tables to")
+	f.StringVar(&o.images, "images", "", "`DIR` to write the plots to, SVG")
+	f.StringVar(&o.mistakes, "mistakes", "", "`FILE` to write the worst mistakes to, for report; it quotes requests")
+	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
+	f.StringVar(&o.manifest, "manifest", "", "`FILE` that lists the rows the model was trained on (default: beside the model FILE)")
+	f.StringSliceVar(&o.contenders, "contender", nil, "measure these `NAMES` only: "+strings.Join(contenderNames, ", "))
+	f.StringVar(&o.export, "export-vectors", "", "write vectors for scripts/one_class.py to `DIR`, and no result")
+	f.StringVar(&o.scores, "scores", "", "`FILE` with the scores of scripts/one_class.py: its rivals take part")
+	f.StringVar(&o.keep, "keep", "", "`FILE` of a former result on the same data: take its other contenders' figures over")
+	cacheFlag(cmd, &o.cache)
+	return cmd
+}
+
+func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, dir string) error {
+	m, err := loadModel(o.model)
+	if err != nil {
+		return err
+	}
+	cache, err := replay.OpenCache(o.cache)
+	if err != nil {
+		return err
+	}
+	defer cache.Close()
+	data, err := scoreboard.Load(dir, func(file string, f func(*replay.Recorded)) error {
+		return eachRecording(ctx, cache, stderr, filepath.Base(file), []string{file}, f)
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.checkLeaks(data); err != nil {
+		return err
+	}
+	league, err := newLeague(ctx, o.contenders, data, m, cache)
+	if err != nil {
+		return err
+	}
+	if o.export != "" {
+		return rivals.Export(o.export, data, m, league.material)
+	}
+	contenders, err := league.contenders(o.scores)
+	if err != nil {
+		return err
+	}
+	result := scoreboard.New(data, m)
+	result.Measure(data, contenders)
+	if err := league.replay(ctx, result); err != nil {
+		return err
+	}
+	if err := result.MeasureSites(data, league.adapters()); err != nil {
+		return err
+	}
+	result.Ask(data, m)
+	if o.keep != "" {
+		former, err := scoreboard.Read(o.keep)
+		if err != nil {
+			return err
+		}
+		if err := result.Keep(former); err != nil {
+			return err
+		}
+	}
+	if o.mistakes != "" {
+		text, err := scoreboard.FindMistakes(data, m).JSON()
+		if err != nil {
+			return err
+		}
+		if err := renameio.WriteFile(o.mistakes, text, 0o600); err != nil {
+			return err
+		}
+	}
+	return o.write(stdout, result)
+}
+
+// checkLeaks compares the test with the model's manifest.
+func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
+	path := o.manifest
+	if path == "" {
+		if o.model == "" {
+			data.Notes = append(data.Notes, "No --manifest was given: nobody checked that the embedded model was not trained on the test.")
+			return nil
+		}
+		path = strings.TrimSuffix(o.model, ".model") + ".manifest.gz"
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("scoreboard: the model's manifest: %w (name it with --manifest)", err)
+	}
+	defer file.Close()
+	manifest, err := scoreboard.ReadManifest(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return data.Leaks(manifest)
+}
+
+// write writes the result, its tables and its plots, each whole or not at all.
+func (o *scoreboardOptions) write(stdout io.Writer, r *scoreboard.Result) error {
+	text, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	if o.output == "" {
+		_, err = stdout.Write(text)
+	} else {
+		err = renameio.WriteFile(o.output, text, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	if o.images != "" {
+		if err := writePlots(o.images, r); err != nil {
+			return err
+		}
+	}
+	if o.markdown == "" {
+		return nil
+	}
+	images := ""
+	if o.images != "" {
+		if images, err = filepath.Rel(filepath.Dir(o.markdown), o.images); err != nil {
+			return fmt.Errorf("scoreboard: --images: %w", err)
+		}
+	}
+	page, err := r.Markdown(filepath.ToSlash(images))
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(o.markdown, []byte(page), 0o644)
+}
+
+func writePlots(dir string, r *scoreboard.Result) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for level := 1; level <= scoreboard.Levels; level++ {
+		for name, plot := range map[string]func(int) ([]byte, error){"roc": r.PlotCurves, "scores": r.PlotScores} {
+			image, err := plot(level)
+			if err != nil {
+				return err
+			}
+			if err := renameio.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-pl%d.svg", name, level)), image, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scoreboard
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/mlverdict/mlverdict/model"
+)
+
+// palette is M. Okabe's and K. Ito's (2008), which people with any colour vision can tell apart; the dashes tell the
+// lines apart without colour.
+var palette = []color.Color{
+	color.RGBA{0x00, 0x72, 0xB2, 0xFF}, color.RGBA{0xD5, 0x5E, 0x00, 0xFF}, color.RGBA{0x00, 0x9E, 0x73, 0xFF},
+	color.RGBA{0xCC, 0x79, 0xA7, 0xFF}, color.RGBA{0xE6, 0x9F, 0x00, 0xFF}, color.RGBA{0x56, 0xB4, 0xE9, 0xFF},
+	color.RGBA{0x00, 0x00, 0x00, 0xFF},
+}
+
+var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 3}, {10, 4}}
+
+const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter
+
+// PlotCurves draws the ROC of every contender at a paranoia level as SVG. The false positives run over a logarithmic
+// axis: a product lives in its left third.
+func (r *Result) PlotCurves(level int) ([]byte, error) {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("Behind CRS at paranoia level %d", level)
+	p.X.Label.Text = "CRS's false positives still denied (test half)"
+	p.Y.Label.Text = "CRS's true positives kept (mean of the attack sets)"
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, percentTicks{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1}
+	p.Y.Tick.Marker = percentTicks{0, 0.2, 0.4, 0.6, 0.8, 1}
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
+	p.Add(plotter.NewGrid())
+	p.Legend.Top, p.Legend.Left = false, false
+	i := 0
+	for _, c := range r.Curves {
+		if c.Level != level || len(c.Points) == 0 {
+			continue
+		}
+		line, err := plotter.NewLine(visible(c.Points))
+		if err != nil {
+			return nil, fmt.Errorf("scoreboard: plot: %w", err)
+		}
+		line.Color, line.Dashes = palette[i%len(palette)], dashes[i%len(dashes)]
+		line.Width = 1.6
+		p.Add(line)
+		p.Legend.Add(c.Contender, line)
+		i++
+	}
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
+	return svg(p)
+}
+
+// visible moves what lies left of the axis onto its beginning.
+func visible(points [][2]float64) plotter.XYs {
+	var line plotter.XYs
+	for _, p := range points {
+		if p[0] < 0.001 {
+			line = plotter.XYs{{X: 0.001, Y: p[1]}}
+			continue
+		}
+		line = append(line, plotter.XY{X: p[0], Y: p[1]})
+	}
+	return line
+}
+
+// PlotScores draws the score histograms of benign and attack requests that CRS flags at a paranoia level as SVG.
+func (r *Result) PlotScores(level int) ([]byte, error) {
+	p := plot.New()
+	p.Title.Text = fmt.Sprintf("Scores of what CRS flags at paranoia level %d", level)
+	p.X.Label.Text = "score (low = attack); denied up to 50"
+	p.Y.Label.Text = "share of requests"
+	p.Y.Tick.Marker = percentTicks{0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1}
+	p.Legend.Top = true
+	top := 0.0
+	for i, counts := range [][model.MaxScore]int{r.Histograms[level-1].Attack, r.Histograms[level-1].Benign} {
+		bars := decades(counts)
+		for _, share := range bars {
+			top = max(top, share)
+		}
+		chart, err := plotter.NewBarChart(bars, vg.Points(14))
+		if err != nil {
+			return nil, fmt.Errorf("scoreboard: plot: %w", err)
+		}
+		chart.Color = []color.Color{palette[1], palette[0]}[i]
+		chart.Offset = vg.Points(float64(15*i) - 7.5)
+		p.Add(chart)
+		p.Legend.Add([]string{"attack", "benign"}[i], chart)
+	}
+	p.Y.Max = min(1, top*1.15)
+	p.NominalX("1–10", "11–20", "21–30", "31–40", "41–50", "51–60", "61–70", "71–80", "81–90", "91–99")
+	return svg(p)
+}
+
+// decades sums a histogram up in steps of ten scores, as shares.
+func decades(counts [model.MaxScore]int) plotter.Values {
+	bars := make(plotter.Values, 10)
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	for i, n := range counts {
+		bars[i/10] += share(n, total)
+	}
+	return bars
+}
+
+// percentTicks are marks at these shares, labelled in percent.
+type percentTicks []float64
+
+func (p percentTicks) Ticks(low, high float64) (ticks []plot.Tick) {
+	for _, share := range p {
+		if share >= low-1e-9 && share <= high+1e-9 {
+			ticks = append(ticks, plot.Tick{Value: share, Label: fmt.Sprintf("%g %%", math.Round(share*1e4)/1e2)})
+		}
+	}
+	return ticks
+}
+
+func svg(p *plot.Plot) ([]byte, error) {
+	canvas := vgsvg.New(width, height)
+	p.Draw(draw.New(canvas))
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return nil, fmt.Errorf("scoreboard: plot: %w", err)
+	}
+	return b.Bytes(), nil
+}
