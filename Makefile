@@ -2,7 +2,10 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
-OUT         ?= site.model
+OUT         ?= model/default.model
+TRAIN       := benign-browsing-train.jsonl.gz benign-api.jsonl.gz benign-hard.jsonl.gz \
+               payloads-train.jsonl.gz attack-crs-regression-train.jsonl.gz
+TUNE        := benign-browsing-dev.jsonl.gz
 
 .DEFAULT_GOAL := help
 
@@ -49,6 +52,12 @@ lint: ## gofmt, go vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
+.PHONY: tidy
+tidy: ## go mod tidy in all three modules, after a change of go.mod
+	go mod tidy
+	cd ftw && go mod tidy
+	cd e2e && go mod tidy
+
 .PHONY: bench
 bench: ## every benchmark
 	go test -run '^$$' -bench . -benchmem ./...
@@ -62,9 +71,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: train
-train: ## train OUT (site.model) on the request files in DATA=DIR, see docs/requests.md
-	@[ -n "$(DATA)" ] || { echo 'make train: DATA is missing: make train DATA=DIR, with DIR holding *.jsonl or *.jsonl.gz'; exit 1; }
-	go run ./cmd/mlverdict train --output $(OUT) $(wildcard $(DATA)/*.jsonl $(DATA)/*.jsonl.gz)
+train: ## train the embedded model on the data sets in DATA=DIR (OUT=FILE.model for another place)
+	@[ -n "$(DATA)" ] || { echo 'make train: DATA is missing: make train DATA=DIR, with DIR holding $(TRAIN) and $(TUNE)'; exit 1; }
+	go run ./cmd/mlverdict train --output $(OUT) $(if $(CACHE),--cache $(CACHE)) --tune $(DATA)/$(TUNE) $(addprefix $(DATA)/,$(TRAIN))
 
 .PHONY: evaluate
 evaluate: ## count what is denied of the request files in DATA=DIR, at paranoia level PL (1)

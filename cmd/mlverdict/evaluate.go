@@ -25,6 +25,9 @@ type evaluateOptions struct {
 	half          string
 	workers       int
 	excludeBenign []string
+	require       string
+	verdicts      string
+	baseline      string
 }
 
 func newEvaluateCommand() *cobra.Command {
@@ -35,8 +38,18 @@ func newEvaluateCommand() *cobra.Command {
 		Long: `Evaluate replays requests through Coraza with CRS and the plugin, and counts by set, label and class: requests, those
 that Coraza itself refused, those that CRS alone denies, and those that are denied in the chosen mode.
 
-A row that cannot be used is named on standard error and makes the exit status 1, after the table.`,
+A row that cannot be used is named on standard error and makes the exit status 1, after the table.
+
+--require holds the totals to promises, with commas between them; a broken one is named and makes the exit status 1:
+fpr, the share of the benign requests denied; cleared, the share of CRS's false positives let through; kept, the share of
+CRS's true positives denied; caught, the share of all attacks denied.
+
+--verdicts writes what became of each request to a file, without the requests; --baseline reads such a file of a former
+run and prints what changed, request by request.`,
 		Example: `  mlverdict evaluate --paranoia 2 traffic.jsonl.gz
+  mlverdict evaluate --require 'fpr<=0.01,kept>=0.97' traffic.jsonl.gz attacks.jsonl.gz
+  mlverdict evaluate --verdicts before.jsonl traffic.jsonl.gz
+  mlverdict evaluate --baseline before.jsonl --model site.model traffic.jsonl.gz
   mlverdict evaluate --paranoia 4 --model site.model --format json benign.jsonl attacks.jsonl.gz`,
 		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -49,6 +62,9 @@ A row that cannot be used is named on standard error and makes the exit status 1
 	f := cmd.Flags()
 	f.IntVar(&o.workers, "workers", 0, "requests replayed at a time (0 = one a core)")
 	f.StringSliceVar(&o.excludeBenign, "exclude-benign", nil, "leave the benign rows of these `SETS` out of the totals")
+	f.StringVar(&o.require, "require", "", "`PROMISES` that decide the exit status, such as 'fpr<=0.01,kept>=0.97'")
+	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines")
+	f.StringVar(&o.baseline, "baseline", "", "`FILE` of a former run's --verdicts: print what changed")
 	return cmd
 }
 
@@ -62,12 +78,26 @@ type result struct {
 	Groups    []evaluation.Group `json:"groups"`
 	Errors    int64              `json:"errors"`
 	Totals    evaluation.Totals  `json:"totals"`
+
+	Changes []evaluation.Change `json:"changes,omitempty"` // with --baseline
 }
 
 func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
 	if o.workers < 0 {
 		return usagef("evaluate: --workers %d is negative (0 = one a core)", o.workers)
 	}
+	var promises evaluation.Promises
+	if o.require != "" {
+		var err error
+		if promises, err = evaluation.ParsePromises(o.require); err != nil {
+			return usageError{err}
+		}
+	}
+	var verdicts verdictLog
+	if err := verdicts.open(o.baseline, o.verdicts); err != nil {
+		return err
+	}
+	defer verdicts.discard()
 	m, err := loadModel(o.waf.ModelPath)
 	if err != nil {
 		return err
@@ -85,32 +115,37 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 	start := time.Now()
 	tally, err := evaluation.Run(ctx, w, o.chosen(rows), o.workers,
 		func(row *traffic.Request, err error) {
+			rows.advance()
 			rows.fail(&traffic.Error{File: row.File, Line: row.Line, Err: err})
-		}, rows.advance)
+		},
+		func(row *traffic.Request, out evaluation.Outcome) {
+			rows.advance()
+			verdicts.add(row, out)
+		})
 	rows.finish()
-	if err != nil {
+	if err := errors.Join(err, verdicts.close()); err != nil {
 		return err
 	}
 	out := result{
 		Model: m.ID(), Paranoia: o.waf.Paranoia, Mode: o.waf.Mode, Threshold: o.waf.Threshold,
 		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),
-		Totals: tally.Totals(o.excludeBenign),
+		Totals: tally.Totals(o.excludeBenign), Changes: verdicts.changes,
 	}
-	return errors.Join(out.print(stdout, o.format), rows.err())
+	return errors.Join(out.print(stdout, o.format), rows.err(), promises.Check(out.Totals))
 }
 
 // halfFlag declares --half.
 func halfFlag(cmd *cobra.Command, half *string) {
 	*half = allSites
 	cmd.Flags().Var(&choice{half, []string{allSites, string(training.Tune), string(training.Test)}}, "half",
-		"use the rows of `SITES`: all, tune (the half that train --tune uses) or test (the other half)")
+		"use the benign rows of `SITES`: all, tune (the half that train --tune uses) or test (the other half)")
 }
 
 const allSites = "all"
 
-// inHalf reports whether --half chooses a row.
+// inHalf reports whether --half chooses a row. It chooses every attack: no attack calibrates.
 func inHalf(r *traffic.Request, half string) bool {
-	return half == allSites || string(training.HalfOf(r)) == half
+	return half == allSites || r.Label == traffic.Attack || string(training.HalfOf(r)) == half
 }
 
 // formatFlag declares --format.
@@ -153,7 +188,16 @@ func (r *result) print(w io.Writer, format string) error {
 	if r.Errors > 0 {
 		fmt.Fprintf(t, "errors\t\t\t%d\t\t\t\t\t\n", r.Errors)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for i, change := range r.Changes {
+		if i == 0 {
+			fmt.Fprintf(w, "\n%d requests changed:\n", len(r.Changes))
+		}
+		fmt.Fprintln(w, change)
+	}
+	return nil
 }
 
 // percent is n of total, "-" where there is nothing to take a part of.

@@ -74,7 +74,7 @@ only when both take it for an attack.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(),
 		newTrainCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
-		newScoreboardCommand())
+		newScoreboardCommand(), newReportCommand())
 	for _, cmd := range root.Commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error {

@@ -47,7 +47,7 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
   mlverdict scoreboard --model site.model -o scoreboard.json --markdown results.md --images img data`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/scoreboard.md")
+				return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/requests.md")
 			}
 			return nil
 		},

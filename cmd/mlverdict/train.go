@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/corazawaf/coraza-coreruleset/v4"
 	"github.com/google/renameio/v2"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -41,9 +43,12 @@ func newTrainCommand() *cobra.Command {
 		Long: `Train replays requests through CRS and makes a model of them. Rows labelled benign teach what normal traffic looks
 like; rows labelled attack, requests or bare payloads, teach what attacks look like.
 
-The score is calibrated on the benign rows of --tune. Where they name a site, only half of the sites (by a hash of the
-name) is used: the other half is left for "evaluate --half test". Without --tune, a fifth of the benign rows calibrates
+The score is calibrated on the benign rows of --tune. Where they name a site, an app or a kind, only half of those (by a
+hash of the name) is used: the other half is left for "evaluate --half test". Without --tune, a fifth of the benign rows calibrates
 instead of training.
+
+CRS's own word lists, put into the shortest texts that mean harm, are attack text too. Payloads drawn by --seed are
+put into requests of the benign rows and replayed: with the attack requests they weigh the forest's leaves.
 
 Beside the model FILE.model stand FILE.manifest.gz, the digest of every row that was used, and FILE.md, the model card.`,
 		Example: `  mlverdict train --tune tune.jsonl.gz -o site.model normal.jsonl.gz payloads.jsonl.gz`,
@@ -92,41 +97,66 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 		return err
 	}
 	defer cache.Close()
-	var corpus training.Corpus
-	fifth := len(o.tune) == 0
-	err = eachRecording(ctx, cache, stderr, "replaying", files, func(rec *replay.Recorded) {
-		switch {
-		case rec.Request.Label == traffic.Attack:
-			corpus.AddAttack(rec)
-		case fifth && training.HeldOut(rec.Request):
-			corpus.AddTuning(rec)
-		default:
-			corpus.AddNormal(rec)
-		}
-	})
+	corpus, err := o.corpus(ctx, cache, stderr, files)
 	if err != nil {
 		return err
 	}
-	if !fifth {
-		err = eachRecording(ctx, cache, stderr, "tuning", o.tune, func(rec *replay.Recorded) {
-			if rec.Request.Label == traffic.Benign && (rec.Request.Site == "" || training.HalfOf(rec.Request) == training.Tune) {
-				corpus.AddTuning(rec)
-			}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	m, err := training.Train(&corpus, o.params)
+	m, err := training.Train(corpus, o.params)
 	if err != nil {
 		return err
 	}
-	if err := writeModel(o.output, m, &corpus); err != nil {
+	if err := writeModel(o.output, m, corpus); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
 		o.output, m.ID(), len(m.Bytes()), len(corpus.Normal), len(corpus.Attacks), len(corpus.Tuning))
 	return nil
+}
+
+// embedded is how many bare payloads are put into requests.
+const embedded = 4000
+
+// corpus gathers what the model is trained on.
+func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr io.Writer, files []string) (*training.Corpus, error) {
+	var c training.Corpus
+	var payloads, envelopes []*traffic.Request
+	calibrate := len(o.tune) == 0
+	err := eachRecording(ctx, cache, stderr, "replaying", files, func(rec *replay.Recorded) {
+		switch {
+		case !training.TrainsOn(rec.Request):
+		case rec.Request.IsPayload():
+			c.AddAttack(rec)
+			payloads = append(payloads, rec.Request)
+		case rec.Request.Label == traffic.Attack:
+			c.AddAttack(rec)
+		case calibrate && training.HeldOut(rec.Request):
+			c.AddTuning(rec)
+		default:
+			c.AddNormal(rec)
+			envelopes = append(envelopes, rec.Request)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !calibrate {
+		err = eachRecording(ctx, cache, stderr, "tuning", o.tune, func(rec *replay.Recorded) {
+			if rec.Request.Label == traffic.Benign && (rec.Request.Site == "" || training.HalfOf(rec.Request) == training.Tune) {
+				c.AddTuning(rec)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
+		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
+	}
+	fmt.Fprintf(stderr, "putting %d payloads into requests\n", min(embedded, len(payloads)))
+	if err := c.Embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(o.params.Seed, 1))); err != nil {
+		return nil, err
+	}
+	return &c, c.AddLexicon(coreruleset.FS)
 }
 
 // writeModel writes the model, its manifest and its card, each whole or not at all.

@@ -6,13 +6,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/internal/snippets"
 )
 
 // The example as a user has it: built, started and asked over the network.
@@ -40,6 +44,25 @@ func TestExample(t *testing.T) {
 	status, body = get(t, "http://"+addr+"/?id=1%27+UNION+SELECT+password+FROM+users--")
 	assert.Equal(t, http.StatusForbidden, status)
 	assert.Empty(t, body)
+}
+
+// The README shows the lines that matter, and they are these.
+func TestReadme(t *testing.T) {
+	var shown string
+	for _, s := range snippets.Read(t, "../../README.md") {
+		if s.Language == "go" {
+			shown += s.Text
+		}
+	}
+	require.NotEmpty(t, shown)
+	example, err := os.ReadFile("main.go")
+	require.NoError(t, err)
+	assert.Contains(t, bare(string(example)), bare(shown))
+}
+
+// bare takes comments and blanks out of code.
+func bare(code string) string {
+	return regexp.MustCompile(`//.*|\s+`).ReplaceAllString(code, "")
 }
 
 // freeAddress is a loopback address that nobody listens on.

@@ -132,10 +132,10 @@ func (t *Tally) Totals(excludeBenign []string) Totals {
 	return sum
 }
 
-// Run replays the rows on workers goroutines (0 = one a core) and tallies them. Rows that cannot be replayed are
-// handed to failed and counted nowhere. progress is called after each row.
+// Run replays the rows on workers goroutines (0 = one a core) and tallies them. In the rows' order, each is handed to
+// counted with what became of it, or to failed where it cannot be replayed, and then it is counted nowhere.
 func Run(ctx context.Context, w coraza.WAF, rows iter.Seq[*traffic.Request], workers int,
-	failed func(*traffic.Request, error), progress func()) (*Tally, error) {
+	failed func(*traffic.Request, error), counted func(*traffic.Request, Outcome)) (*Tally, error) {
 	type result struct {
 		row *traffic.Request
 		out Outcome
@@ -148,10 +148,10 @@ func Run(ctx context.Context, w coraza.WAF, rows iter.Seq[*traffic.Request], wor
 	}) {
 		if r.err != nil {
 			failed(r.row, r.err)
-		} else {
-			tally.Add(r.row, r.out)
+			continue
 		}
-		progress()
+		tally.Add(r.row, r.out)
+		counted(r.row, r.out)
 	}
 	return tally, ctx.Err()
 }

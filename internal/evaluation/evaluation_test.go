@@ -105,10 +105,10 @@ func TestRunCounts(t *testing.T) {
 			func(row *traffic.Request, err error) {
 				assert.Error(t, err)
 				failed = append(failed, row)
-			}, func() { seen++ })
+			}, func(*traffic.Request, evaluation.Outcome) { seen++ })
 		require.NoError(t, err)
 		assert.Equal(t, []*traffic.Request{payload}, failed, "a row without a request is counted nowhere")
-		assert.Equal(t, len(rows), seen)
+		assert.Equal(t, len(rows)-len(failed), seen)
 		assert.Equal(t, []evaluation.Group{
 			{Set: "s", Label: traffic.Attack, Class: "sqli", Requests: 2, CRSDenied: 2},
 			{Set: "s", Label: traffic.Benign, Requests: 3, EngineDenied: 1, CRSDenied: 1},
@@ -129,7 +129,7 @@ func TestRunStopsWhenCancelled(t *testing.T) {
 	defer cancel()
 	seen := 0
 	_, err := evaluation.Run(ctx, w, synthetic.Attacks(1_000_000, 1), 2,
-		func(*traffic.Request, error) {}, func() {
+		func(*traffic.Request, error) {}, func(*traffic.Request, evaluation.Outcome) {
 			if seen++; seen == 3 {
 				cancel()
 			}

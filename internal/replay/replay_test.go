@@ -69,20 +69,24 @@ func TestReplayEqualsALiveServer(t *testing.T) {
 func TestReplayServesEveryParanoiaLevel(t *testing.T) {
 	replayer, err := replay.New()
 	require.NoError(t, err)
+	rows, recs := requests(), []replay.Recording(nil)
+	for _, row := range rows {
+		rec, err := replayer.Replay(row)
+		require.NoError(t, err)
+		recs = append(recs, rec)
+	}
 	flagged := 0
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
 		w, err := waf.New(waf.Config{Paranoia: pl, Plugin: true, Mode: "ml_only"}) // the mode that always asks
 		require.NoError(t, err)
-		for _, row := range requests() {
+		for i, row := range rows {
 			tx := w.NewTransaction()
 			_, err := row.Replay(tx)
 			require.NoError(t, err)
 			want := verdict.Of(tx)
 			require.NoError(t, tx.Close())
 
-			rec, err := replayer.Replay(row)
-			require.NoError(t, err)
-			view := rec.View.AtParanoia(pl)
+			view := recs[i].View.AtParanoia(pl)
 			var got model.Verdict
 			require.NoError(t, model.Default().Judge(&view, &got))
 			assert.Equal(t, want.CRS.Score, view.Score(), "level %d: %s", pl, row.URI)

@@ -7,10 +7,8 @@ package rivals
 import (
 	"context"
 	"hash/fnv"
-	"iter"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
 	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/replay"
@@ -53,30 +51,45 @@ func Gather(ctx context.Context, d *scoreboard.Data, cache *replay.Cache) (*Mate
 		m.Counting.AddTuning(recorded(&d.Tuning[i]))
 	}
 	for _, r := range d.Payloads {
-		if counts(source(r)) {
+		if counts(training.AttackGroup(r)) {
 			m.Counting.AddAttack(&replay.Recorded{Request: r})
 		}
 	}
 	for i := range d.Attacks {
-		if s := &d.Attacks[i]; counts(source(s.Request)) {
+		if s := &d.Attacks[i]; counts(training.AttackGroup(s.Request)) {
 			m.Counting.AddAttack(recorded(s))
 		} else if s.Engine == 0 {
 			m.MeasuredAttacks = append(m.MeasuredAttacks, s.View)
 		}
 		m.Attacks = append(m.Attacks, d.Attacks[i].View)
 	}
-	for rec := range cache.Recordings(ctx, enveloped(d), 0) {
-		switch {
-		case rec.Err != nil:
-			return nil, rec.Err
-		case rec.Engine != 0:
-			continue
-		case !counts(source(rec.Request)):
-			m.MeasuredAttacks = append(m.MeasuredAttacks, rec.View)
-		}
-		m.Attacks = append(m.Attacks, rec.View)
+	return m, m.envelop(ctx, d, cache)
+}
+
+// envelop replays payloads drawn at random in training requests drawn at random.
+func (m *Material) envelop(ctx context.Context, d *scoreboard.Data, cache *replay.Cache) error {
+	envelopes := make([]*traffic.Request, len(d.Normal))
+	for i := range envelopes {
+		envelopes[i] = d.Normal[i].Request
 	}
-	return m, ctx.Err()
+	var carriers, carried []*traffic.Request
+	for carrier, payload := range augment.Embedded(d.Payloads, envelopes, payloads, rand.New(rand.NewPCG(seed, 0))) {
+		carriers, carried = append(carriers, carrier), append(carried, payload)
+	}
+	i := 0
+	for rec := range cache.Recordings(ctx, slices.Values(carriers), 0) {
+		if rec.Err != nil {
+			return rec.Err
+		}
+		if rec.Engine == 0 {
+			m.Attacks = append(m.Attacks, rec.View)
+			if !counts(training.AttackGroup(carried[i])) {
+				m.MeasuredAttacks = append(m.MeasuredAttacks, rec.View)
+			}
+		}
+		i++
+	}
+	return ctx.Err()
 }
 
 // counts reports whether a group is in the half that counts.
@@ -86,27 +99,6 @@ func counts(group string) bool {
 	return h.Sum32()>>1&1 == 0
 }
 
-// source is the file that a row was taken from.
-func source(r *traffic.Request) string {
-	name, _, _ := strings.Cut(r.Src, "#")
-	return r.Origin + " " + name
-}
-
 func recorded(s *scoreboard.Sample) *replay.Recorded {
 	return &replay.Recorded{Request: s.Request, Recording: replay.Recording{View: s.View, Engine: s.Engine}}
-}
-
-// enveloped puts payloads drawn at random into training requests drawn at random.
-func enveloped(d *scoreboard.Data) iter.Seq[*traffic.Request] {
-	return func(yield func(*traffic.Request) bool) {
-		envelopes := make([]*traffic.Request, len(d.Normal))
-		for i := range envelopes {
-			envelopes[i] = d.Normal[i].Request
-		}
-		for request := range augment.Embedded(d.Payloads, envelopes, payloads, rand.New(rand.NewPCG(seed, 0))) {
-			if !yield(request) {
-				return
-			}
-		}
-	}
 }

@@ -67,15 +67,13 @@ func ReadManifest(r io.Reader) (Manifest, error) {
 // ErrLeak marks a test row that the model was trained on.
 var ErrLeak = errors.New("the model was trained on this row, so it must not be tested on it")
 
-// Leaks names every row that tunes or tests and that the model was trained on; nil if there is none.
+// Leaks names every test row that the model was trained or calibrated on; nil if there is none.
 func (d *Data) Leaks(m Manifest) error {
 	var leaks []error
-	for _, side := range [][]Sample{d.Tuning, d.Test} {
-		for i := range side {
-			digest := side[i].Digest()
-			if _, ok := m[hex.EncodeToString(digest[:])]; ok {
-				leaks = append(leaks, fmt.Errorf("scoreboard: %s:%d: %w", side[i].File, side[i].Line, ErrLeak))
-			}
+	for i := range d.Test {
+		digest := d.Test[i].Digest()
+		if _, ok := m[hex.EncodeToString(digest[:])]; ok {
+			leaks = append(leaks, fmt.Errorf("scoreboard: %s:%d: %w", d.Test[i].File, d.Test[i].Line, ErrLeak))
 		}
 	}
 	return errors.Join(leaks...)

@@ -35,12 +35,12 @@ func (r *Result) PlotCurves(level int) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("Behind CRS at paranoia level %d", level)
 	p.X.Label.Text = "CRS's false positives still denied (test half)"
-	p.Y.Label.Text = "CRS's true positives kept (mean of the attack sets)"
+	p.Y.Label.Text = "CRS's true positives kept"
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, percentTicks{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1}
 	p.Y.Tick.Marker = percentTicks{0, 0.2, 0.4, 0.6, 0.8, 1}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
 	p.Add(plotter.NewGrid())
-	p.Legend.Top, p.Legend.Left = false, false
+	p.Legend.Padding, p.Legend.ThumbnailWidth = vg.Points(2), vg.Points(28) // long enough for the dashes to show
 	i := 0
 	for _, c := range r.Curves {
 		if c.Level != level || len(c.Points) == 0 {
@@ -128,7 +128,7 @@ func (p percentTicks) Ticks(low, high float64) (ticks []plot.Tick) {
 
 func svg(p *plot.Plot) ([]byte, error) {
 	canvas := vgsvg.New(width, height)
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), vg.Points(4), vg.Points(-16), vg.Points(4), vg.Points(-4)))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("scoreboard: plot: %w", err)

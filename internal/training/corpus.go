@@ -31,8 +31,12 @@ const (
 	Test Half = "test"
 )
 
-// HalfOf tells by a hash of its group to which half a request belongs.
+// HalfOf tells by a hash of its group to which half a request belongs. Requests that name neither site nor application
+// nor kind cannot be kept apart: they all tune, and none of them tests.
 func HalfOf(r *traffic.Request) Half {
+	if r.Site == "" && r.App == "" && r.Kind == "" {
+		return Tune
+	}
 	h := fnv.New32a()
 	h.Write([]byte(Group(r)))
 	if h.Sum32()&1 == 0 {

@@ -26,29 +26,30 @@ var lexicons = []lexicon{
 	{"restricted-files.data", evidence.LFI, []string{"/%s"}},
 	{"php-function-names-933150.data", evidence.PHP, []string{"%s(", "<?php %s(1);", "%s('a')"}},
 	{"php-variables.data", evidence.PHP, []string{"%s", "%s['a']"}},
-	{"unix-shell.data", evidence.RCE, []string{"/%s", ";%s ", "|%s", "$(%s)", "`%s`"}},
+	{"unix-shell.data", evidence.RCE, []string{"/%s", ";%s ", "|%s", "|| %s a", "&& %s -a /b",
+		"$(%s)", "`%s`", "$(%s a)", "%s $((1+2))", "';%s a;'"}},
 	{"windows-powershell-commands.data", evidence.RCE, []string{"%s", "powershell -c %s -a"}},
 	{"ssrf.data", evidence.Other, []string{"%s"}},
 }
 
-// Lexicon returns attack texts made of the word lists of CRS, which lie in a file system as coreruleset.FS.
-func Lexicon(crs fs.FS) ([]Attack, error) {
-	var attacks []Attack
+// AddLexicon takes attack texts made of the word lists of CRS, which lie in a file system as coreruleset.FS.
+func (c *Corpus) AddLexicon(crs fs.FS) error {
 	for _, l := range lexicons {
 		words, err := l.words(crs)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, word := range words {
 			for _, form := range l.forms {
+				text := word
 				if !strings.HasPrefix(form, "/") { // a path is a word of its own; elsewhere it is the command's name
-					word = strings.TrimPrefix(word, "bin/")
+					text = strings.TrimPrefix(word, "bin/")
 				}
-				attacks = append(attacks, Attack{fmt.Sprintf(form, word), l.class, word})
+				c.Attacks = append(c.Attacks, Attack{fmt.Sprintf(form, text), l.class, word})
 			}
 		}
 	}
-	return attacks, nil
+	return nil
 }
 
 func (l *lexicon) words(crs fs.FS) (words []string, err error) {

@@ -66,7 +66,7 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 		return nil, err
 	}
 	if p.Schema == features.Verdict {
-		if parts.Forest, err = c.weigh(parts.Forest, measures); err != nil {
+		if parts.Forest, err = c.weigh(parts.Forest, extractor(&parts), measures); err != nil {
 			return nil, err
 		}
 	}
@@ -190,21 +190,33 @@ func compile(parts []part, without int, p Params) (*features.Extractor, error) {
 	return &features.Extractor{Schema: p.Schema, Chains: chains, Rules: evidence.CompileRules(rules)}, nil
 }
 
+// extractor measures as the finished model will.
+func extractor(p *model.Parts) *features.Extractor {
+	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
+}
+
+// tuningWeight is what a tuning request counts against a training request where the leaves are weighed: its sites
+// were seen by nothing else, so it tells best what a new site's false positives are like.
+const tuningWeight = 3
+
 // weigh learns the leaf weights of a forest from what CRS flags.
-func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor) (*forest.Forest, error) {
+func (c *Corpus) weigh(f *forest.Forest, all *features.Extractor, measures [folds]*features.Extractor) (*forest.Forest, error) {
 	var rows [][]float32
 	var harmful []bool
 	var importance []float64
-	add := func(v *request.View, group string, attack bool) {
-		for _, row := range flaggedVectors(measures[fold(group)], v) {
-			rows, harmful, importance = append(rows, row), append(harmful, attack), append(importance, 1)
+	add := func(x *features.Extractor, v *request.View, attack bool, weight float64) {
+		for _, row := range flaggedVectors(x, v) {
+			rows, harmful, importance = append(rows, row), append(harmful, attack), append(importance, weight)
 		}
 	}
 	for i := range c.Normal {
-		add(&c.Normal[i].View, c.Normal[i].Group, false)
+		add(measures[fold(c.Normal[i].Group)], &c.Normal[i].View, false, 1)
+	}
+	for i := range c.Tuning {
+		add(all, &c.Tuning[i], false, tuningWeight)
 	}
 	for i := range c.Harmful {
-		add(&c.Harmful[i].View, c.Harmful[i].Group, true)
+		add(measures[fold(c.Harmful[i].Group)], &c.Harmful[i].View, true, 1)
 	}
 	if !slices.Contains(harmful, true) || !slices.Contains(harmful, false) {
 		return f, nil // nothing to weigh by: too little traffic that CRS flags
@@ -280,7 +292,7 @@ func gains(v *request.View, pl int) bool {
 
 // calibrate makes the calibration of each paranoia level on the tuning requests that CRS flags at it.
 func calibrate(parts *model.Parts, tuning []request.View) error {
-	x := &features.Extractor{Schema: parts.Schema, Chains: parts.Chains, Rules: parts.Rules}
+	x := extractor(parts)
 	var s features.Scratch
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
 		var anomalies []float64

@@ -162,7 +162,7 @@ func TestTrainErrors(t *testing.T) {
 	}{
 		"nothing":    {rows{}, "no normal requests"},
 		"no normal":  {rows{attacks: r.attacks, tuning: r.tuning}, "no normal requests"},
-		"no attacks": {rows{normal: r.normal, tuning: r.tuning}, "no attack payloads"},
+		"no attacks": {rows{normal: r.normal, tuning: r.tuning}, "no attack"},
 		"no tuning":  {rows{normal: r.normal, attacks: r.attacks}, "paranoia level 1"},
 	}
 	for name, tt := range tests {
@@ -201,6 +201,9 @@ func TestHalfOf(t *testing.T) {
 		"shop0": training.Test, "shop1": training.Tune, "shop2": training.Test, "shop3": training.Tune, "www.example.org": training.Tune,
 	} {
 		assert.Equal(t, want, training.HalfOf(&traffic.Request{Site: site}), site)
+	}
+	for _, origin := range []string{"", "a", "b", "c", "d"} {
+		assert.Equal(t, training.Tune, training.HalfOf(&traffic.Request{Origin: origin}), "nothing tells these apart: no test may count on them")
 	}
 	in := map[training.Half]int{}
 	for i := range 400 {

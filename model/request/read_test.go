@@ -66,6 +66,9 @@ func TestReadValues(t *testing.T) {
 		request.Value{Place: request.Header, Name: "content-type", Text: "application/x-www-form-urlencoded"},
 	), v.Values, "a form is there field by field and not as a body once more")
 	assert.Equal(t, len(form), v.Size)
+
+	waftest.Ask(t, w, body("application/json", `{"a":1}`))
+	assert.Zero(t, w.View(t).Size, "Coraza's REQUEST_BODY_LENGTH is 0 for what a body processor takes apart")
 }
 
 // A benign request has values, no matches, and a score of 0 at every level.

@@ -62,7 +62,7 @@ type View struct {
 	Limit    int    // CRS's inbound anomaly score threshold
 	Target   int    // length of the request target as sent, bytes
 	Query    int    // length of the query string as sent, bytes
-	Size     int    // length of the body, bytes
+	Size     int    // length of the body, bytes; 0 where Coraza does not tell it (JSON, XML, multipart)
 	Values   []Value
 	Matches  []Match // by rule id
 }
