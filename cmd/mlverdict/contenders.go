@@ -4,12 +4,20 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/rivals"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
+	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 // contenderNames are those that the command can build; a file of scores may add others.
@@ -86,9 +94,14 @@ func (l *league) contenders(scores string) (list []scoreboard.Contender, err err
 // adapters are those of the site-trained regime.
 func (l *league) adapters() (list []scoreboard.Adapter) {
 	if l.wants("mlverdict") {
-		c := scoreboard.Judged("mlverdict", "the model as given", l.model)
-		list = append(list, scoreboard.Adapter{Described: c.Described,
-			Adapt: func([]scoreboard.Sample) (scoreboard.Contender, error) { return c, nil }})
+		const doc = "the model adapted to the site's own traffic"
+		list = append(list, scoreboard.Adapter{
+			Described: scoreboard.Described{Name: "mlverdict", Doc: doc},
+			Adapt: func(own []scoreboard.Sample) (scoreboard.Contender, error) {
+				m, err := training.Adapt(l.model, views(own))
+				return scoreboard.Judged("mlverdict", doc, m), err
+			},
+		})
 	}
 	for _, x := range l.excluded {
 		if x.Name == "target-exclusion" {
@@ -98,15 +111,35 @@ func (l *league) adapters() (list []scoreboard.Adapter) {
 	return list
 }
 
-// replay checks what the exclusions were reckoned to do against CRS itself.
-func (l *league) replay(ctx context.Context, r *scoreboard.Result) error {
+// views takes the requests that reached the model.
+func views(samples []scoreboard.Sample) (list []request.View) {
+	for i := range samples {
+		if samples[i].Engine == 0 {
+			list = append(list, samples[i].View)
+		}
+	}
+	return list
+}
+
+// replay checks what the exclusions were reckoned to do against CRS itself, and writes them into a folder where one is
+// given.
+func (l *league) replay(ctx context.Context, r *scoreboard.Result, folder string) error {
 	for _, x := range l.excluded {
 		for level := 1; level <= scoreboard.Levels; level++ {
-			checked, err := x.Replay(ctx, l.data, l.cache, level, r.Tuning[level-1].Cuts[x.Name][scoreboard.Cleared99])
+			cut := r.Tuning[level-1].Cuts[x.Name][scoreboard.Cleared99]
+			checked, err := x.Replay(ctx, l.data, l.cache, level, cut)
 			if err != nil {
 				return err
 			}
 			r.Replayed = append(r.Replayed, checked)
+			if folder == "" {
+				continue
+			}
+			path := filepath.Join(folder, fmt.Sprintf("%s-pl%d.conf", x.Name, level))
+			err = errors.Join(os.MkdirAll(folder, 0o755), renameio.WriteFile(path, []byte(rivals.Directives(x.Until(level, cut))), 0o644))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

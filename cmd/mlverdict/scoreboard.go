@@ -28,6 +28,7 @@ type scoreboardOptions struct {
 	manifest   string
 	contenders []string
 	export     string
+	exclusions string
 	scores     string
 	keep       string
 	cache      string
@@ -64,6 +65,7 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 	f.StringVar(&o.manifest, "manifest", "", "`FILE` that lists the rows the model was trained on (default: beside the model FILE)")
 	f.StringSliceVar(&o.contenders, "contender", nil, "measure these `NAMES` only: "+strings.Join(contenderNames, ", "))
 	f.StringVar(&o.export, "export-vectors", "", "write vectors for scripts/one_class.py to `DIR`, and no result")
+	f.StringVar(&o.exclusions, "exclusions", "", "`DIR` to write the excluded rules to as SecLang, those that clear 99 % in tuning")
 	f.StringVar(&o.scores, "scores", "", "`FILE` with the scores of scripts/one_class.py: its rivals take part")
 	f.StringVar(&o.keep, "keep", "", "`FILE` of a former result on the same data: take its other contenders' figures over")
 	cacheFlag(cmd, &o.cache)
@@ -102,7 +104,7 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 	}
 	result := scoreboard.New(data, m)
 	result.Measure(data, contenders)
-	if err := league.replay(ctx, result); err != nil {
+	if err := league.replay(ctx, result, o.exclusions); err != nil {
 		return err
 	}
 	if err := result.MeasureSites(data, league.adapters()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -125,7 +126,11 @@ func Outsiders(path string) ([]scoreboard.Contender, error) {
 		list = append(list, scoreboard.Contender{Described: described, NewJudge: func() scoreboard.Judge {
 			return func(s *scoreboard.Sample, level int) float64 {
 				digest := s.Digest()
-				return scores[i][judgement{hex.EncodeToString(digest[:]), level}]
+				score, known := scores[i][judgement{hex.EncodeToString(digest[:]), level}]
+				if !known {
+					return math.Inf(1) // written for other data: nothing is let through unseen
+				}
+				return score
 			}
 		}})
 	}

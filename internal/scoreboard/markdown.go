@@ -17,12 +17,11 @@ var markdownText string
 
 var markdown = template.Must(template.New("results").Funcs(template.FuncMap{
 	"levels": func() []int { return []int{1, 2, 3, 4} },
-	"points": func() []int { return []int{Tuned, Cleared90, Cleared95, Cleared99, Cleared995} },
+	"cuts":   func() []int { return []int{Cleared90, Cleared95, Cleared99, Cleared995} },
 	"point":  PointName,
 	"dec":    func(n int) int { return n - 1 },
 	"top":    func(n int, rules []VetoedRule) []VetoedRule { return rules[:min(n, len(rules))] },
 	"share":  func(n, total int) string { return Percent(n, total) },
-	"join":   strings.Join,
 }).Parse(markdownText))
 
 // Markdown writes the tables. plots is the folder, relative to the page, that holds the plots; empty leaves them out.

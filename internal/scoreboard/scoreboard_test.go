@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"iter"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -47,12 +49,25 @@ func traffics(t testing.TB) string {
 	return dir
 }
 
+// cacheDir holds the replays of all tests.
+var cacheDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if cacheDir, err = os.MkdirTemp("", "scoreboard"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(cacheDir)
+	os.Exit(code)
+}
+
 // load reads a folder.
 func load(t testing.TB, dir string) (*Data, error) {
 	t.Helper()
-	cache, err := replay.OpenCache(t.TempDir())
+	cache, err := replay.OpenCache(cacheDir)
 	require.NoError(t, err)
-	t.Cleanup(func() { cache.Close() })
+	defer cache.Close()
 	return Load(dir, func(file string, f func(*replay.Recorded)) error {
 		reader, err := traffic.Open(file)
 		require.NoError(t, err)
@@ -183,11 +198,59 @@ func TestMeasureIsTheSameTwice(t *testing.T) {
 		m := model.Default()
 		r := New(d, m)
 		r.Measure(d, []Contender{Judged("mlverdict", "", m)})
-		require.NoError(t, r.MeasureSites(d, nil))
+		require.NoError(t, r.MeasureSites(d, []Adapter{{Described{Name: "mlverdict"},
+			func([]Sample) (Contender, error) { return Judged("mlverdict", "", m), nil }}}))
 		r.Ask(d, m)
 		text, err := r.JSON()
 		require.NoError(t, err)
 		texts[i] = string(text)
 	}
 	assert.Equal(t, texts[0], texts[1])
+}
+
+func TestSitesAreSplitByRecordingOrder(t *testing.T) {
+	row := func(site, src string) Sample {
+		return Sample{Request: &traffic.Request{Set: browsing, Site: site, Src: src}}
+	}
+	list := sites([]Sample{row("b", "f#10"), row("b", "f#9"), row("a", "g#1"), row("b", "h#1"), row("b", "f#2"), row("b", "h#0"), row("b", "f#100")})
+	sources := func(samples []Sample) (all []string) {
+		for _, s := range samples {
+			all = append(all, s.Src)
+		}
+		return all
+	}
+	require.Len(t, list, 2)
+	assert.Empty(t, list[0].earlier)
+	assert.Equal(t, []string{"g#1"}, sources(list[0].later))
+	assert.Equal(t, []string{"f#2", "f#9", "h#0"}, sources(list[1].earlier), "by number, each recording by itself")
+	assert.Equal(t, []string{"f#10", "f#100", "h#1"}, sources(list[1].later))
+}
+
+func TestClassReports(t *testing.T) {
+	sample := func(label, class string) Sample {
+		return Sample{Request: &traffic.Request{Label: label, Class: class}}
+	}
+	samples := []Sample{sample(traffic.Benign, ""), sample(traffic.Benign, ""), sample(traffic.Attack, "sqli"), sample(traffic.Attack, "xss")}
+	answers := []answer{{score: 90}, {10, evidence.SQLi}, {10, evidence.SQLi}, {60, evidence.XSS}}
+	want := []ClassReport{
+		{"benign", 2, 0.5, 0.5, 0.5}, {"sqli", 1, 0.5, 1, 0.6667}, {"xss", 1, 0, 0, 0},
+		{"micro average", 4, 0.5, 0.5, 0.5}, {"macro average", 4, 0.3333, 0.5, 0.3889}, {"weighted average", 4, 0.375, 0.5, 0.4167},
+	}
+	assert.Equal(t, want, classReports(samples, answers))
+}
+
+func TestGoTestWAF(t *testing.T) {
+	flagged := request.View{Earned: [4]int{5}, Limit: 5}
+	passed := request.View{Limit: 5}
+	sample := func(label, src string, view request.View) Sample {
+		return Sample{Request: &traffic.Request{Set: gotestwaf, Label: label, Src: src}, View: view}
+	}
+	samples := []Sample{
+		sample(traffic.Attack, "owasp-api/graphql.yml#0", flagged), sample(traffic.Attack, "owasp-api/rest.yml#0", passed),
+		sample(traffic.Attack, "owasp/xss.yml#0", flagged), sample(traffic.Benign, "false-pos/texts.yml#0", flagged),
+	}
+	answers := []answer{{score: 10}, {score: 10}, {score: 10}, {score: 90}}
+	got := goTestWAFScores(samples, answers, 1)
+	assert.Equal(t, GoTestWAFScore{API: 0.5, Application: 0.5, Overall: 0.5}, got.CRS)
+	assert.Equal(t, GoTestWAFScore{API: 0.5, Application: 1, Overall: 0.75}, got.Model)
 }

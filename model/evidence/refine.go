@@ -39,7 +39,6 @@ type refiner struct {
 	samples []refineSample
 	weights []float64 // correction of each entry, nats
 	squares []float64 // sum of its squared gradients
-	ratios  []float64 // of the sample at hand, corrected
 }
 
 type refineSample struct {

@@ -138,6 +138,28 @@ func CompileRules(c *RuleCounts) *Rules {
 	return r
 }
 
+// How much of a site's own normal traffic it takes to believe it rather than the prior: so many requests weigh as much
+// as the prior rate, and an occasion seen on so many requests is half believed to belong to the site.
+const (
+	priorRequests = 50
+	priorMatches  = 3
+)
+
+// Adapt returns the probabilities as they are on one site, of whose normal traffic counts are at hand: the present
+// ones are the prior, so that a young site is not over-confident. A rule that fires on all of a site's normal traffic
+// no longer surprises there; a few attacks among the traffic hardly change what is rare.
+func (r *Rules) Adapt(c *RuleCounts) *Rules {
+	out := &Rules{seen: maps.Clone(r.seen), unseen: r.unseen}
+	for o, n := range c.matches {
+		prior, matched := r.odds(o), float64(n)
+		out.seen[o] = odds{
+			float32((matched + priorRequests*float64(prior.rate)) / (float64(c.Requests) + priorRequests)),
+			prior.spread + (1-prior.spread)*float32(matched/(matched+priorMatches)),
+		}
+	}
+	return out
+}
+
 // Number is the number of occasions, pairs of a rule and an extent, that normal traffic showed.
 func (r *Rules) Number() int { return len(r.seen) }
 

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rivals
+
+import (
+	"encoding/hex"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/scoreboard"
+	"github.com/mlverdict/mlverdict/internal/synthetic"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/model/request"
+)
+
+// view is a request of three values that rules matched, given as rule, points and the index of the value.
+func view(matches ...[3]int) request.View {
+	v := request.View{Paranoia: 1, Limit: 5, Values: []request.Value{
+		{Place: request.Query, Name: "q", Text: "x"}, {Place: request.Query, Name: "odd name", Text: "y"}, {Place: request.Cookie, Name: "_ga", Text: "z"},
+	}}
+	for _, m := range matches {
+		v.Earned[0] += m[1]
+		v.Matches = append(v.Matches, request.Match{Rule: m[0], Paranoia: 1, Score: m[1], Spans: []request.Span{{Lo: int32(m[2]), Hi: int32(m[2]) + 1}}})
+	}
+	return v
+}
+
+func TestSearchTakesWhatCostsLeast(t *testing.T) {
+	// Rule 1 is the false positives' and no attack's; rule 2 clears as many and loses the attacks.
+	normal := []request.View{view([3]int{1, 5, 0}), view([3]int{1, 5, 0}), view([3]int{2, 5, 0}), view([3]int{2, 5, 0})}
+	attacks := []request.View{view([3]int{2, 5, 0}), view([3]int{3, 5, 0})}
+	found := search(normal, attacks, 1, false, nil)
+	assert.Equal(t, []Exclusion{{Rule: 1}, {Rule: 2}}, found.list)
+	assert.InDeltaSlice(t, []float64{0.5, 1}, found.at, 1e-6)
+	assert.InDelta(t, 0.5, cleared(&normal[0], found.when, false), 1e-6)
+	assert.InDelta(t, 1, cleared(&attacks[0], found.when, false), 1e-6)
+	assert.True(t, math.IsInf(cleared(&attacks[1], found.when, false), 1), "rule 3 stays")
+	both := view([3]int{1, 5, 0}, [3]int{2, 3, 0})
+	assert.InDelta(t, 0.5, cleared(&both, found.when, false), 1e-6, "3 points are below the limit")
+	assert.Equal(t, found, search(normal, attacks, 1, false, nil), "the same twice")
+}
+
+func TestSearchExcludesVariables(t *testing.T) {
+	// The rule's false positives stand in a cookie, its attacks in an argument.
+	normal := []request.View{view([3]int{1, 5, 2}), view([3]int{1, 5, 2})}
+	attacks := []request.View{view([3]int{1, 5, 0}), view([3]int{1, 5, 1})}
+	found := search(normal, attacks, 1, true, nil)
+	require.Len(t, found.list, 1)
+	assert.Equal(t, 1, found.list[0].Rule)
+	assert.Equal(t, "cookie", found.list[0].Kind)
+	assert.True(t, math.IsInf(cleared(&attacks[0], found.when, true), 1))
+	// A name that could not be written stands for its kind alone.
+	for _, u := range units(&attacks[1], true) {
+		assert.Equal(t, []Exclusion{{Rule: 1}, {1, "args", ""}}, u.by)
+	}
+}
+
+func TestDirectives(t *testing.T) {
+	assert.Equal(t, `SecRuleRemoveById 942100
+SecRuleUpdateTargetById 942200 "!REQUEST_COOKIES:_ga"
+SecRuleUpdateTargetById 932200 "!ARGS|!ARGS_GET|!ARGS_POST"
+`, Directives([]Exclusion{{Rule: 942100}, {942200, "cookie", "_ga"}, {932200, "args", ""}}))
+	for place := request.Path; place.String() != "unknown"; place++ {
+		assert.NotEmpty(t, variablesOf[kindOf(place)], "%v has a name in SecLang", place)
+	}
+}
+
+// TestExclusionsReplayed loads exclusions of each kind into CRS: what they take away is gone, and only that.
+func TestExclusionsReplayed(t *testing.T) {
+	cache, err := replay.OpenCache(t.TempDir())
+	require.NoError(t, err)
+	defer cache.Close()
+	attack := &traffic.Request{Label: traffic.Attack, Method: "GET", URI: "/?q=1%27%20UNION%20SELECT%20a%20FROM%20b--",
+		Headers: [][2]string{{"Host", "shop.example"}, {"User-Agent", "test"}, {"Accept", "*/*"}}}
+	matched := func(c *replay.Cache) (rules []int) {
+		for rec := range c.Recordings(t.Context(), func(yield func(*traffic.Request) bool) { yield(attack) }, 1) {
+			require.NoError(t, rec.Err)
+			for _, m := range rec.View.Matches {
+				rules = append(rules, m.Rule)
+			}
+		}
+		return rules
+	}
+	all := matched(cache)
+	require.Contains(t, all, 942100)
+	for _, gone := range []Exclusion{{Rule: 942100}, {942100, "args", ""}, {942100, "args", "q"}} {
+		c, err := cache.WithRules(Directives([]Exclusion{gone}))
+		require.NoError(t, err)
+		assert.NotContains(t, matched(c), 942100, "%v", gone)
+		assert.Len(t, matched(c), len(all)-1, "%v", gone)
+	}
+	for _, stays := range []Exclusion{{942100, "cookie", ""}, {942100, "args", "other"}} {
+		c, err := cache.WithRules(Directives([]Exclusion{stays}))
+		require.NoError(t, err)
+		assert.Equal(t, all, matched(c), "%v", stays)
+	}
+	assert.Equal(t, all, matched(cache), "the plain cache is left as it was")
+	_, err = cache.WithRules("SecRuleRemoveById x")
+	assert.Error(t, err)
+}
+
+func TestFit(t *testing.T) {
+	var normal, attacks [][]float32
+	for i := range 100 {
+		normal = append(normal, []float32{float32(i % 10), float32(i % 7)})
+		attacks = append(attacks, []float32{float32(i%10) + 20, float32(i % 7)})
+	}
+	r := fit(normal, attacks)
+	assert.Less(t, r.logit([]float32{5, 3}), -1.0)
+	assert.Greater(t, r.logit([]float32{25, 3}), 1.0)
+	assert.InDelta(t, 0, r.weight[1], 0.01, "what says nothing weighs nothing")
+	none := fit(nil, attacks)
+	assert.Zero(t, none.logit([]float32{1, 2}), "without normal requests there is nothing to tell apart")
+}
+
+func TestOutsidersReadWhatTheScriptWrites(t *testing.T) {
+	var sample scoreboard.Sample
+	for r := range synthetic.Attacks(1, 1) {
+		sample.Request = r
+	}
+	digest := sample.Digest()
+	path := filepath.Join(t.TempDir(), "scores.csv")
+	require.NoError(t, os.WriteFile(path, []byte("2,"+hex.EncodeToString(digest[:])+",1.5,0.25\n"), 0o600))
+	list, err := Outsiders(path)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	assert.Equal(t, 1.5, list[0].NewJudge()(&sample, 2))
+	assert.Equal(t, 0.25, list[1].NewJudge()(&sample, 2))
+	assert.True(t, math.IsInf(list[0].NewJudge()(&sample, 1), 1), "a request without a score stays denied")
+
+	require.NoError(t, os.WriteFile(path, []byte("2,00,x,0.25\n"), 0o600))
+	_, err = Outsiders(path)
+	assert.ErrorContains(t, err, "rivals: ")
+	_, err = Outsiders(path + ".none")
+	assert.ErrorContains(t, err, "scripts/one_class.py writes it")
+}

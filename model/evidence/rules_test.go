@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/model/request"
+)
+
+// matched makes a request on which a rule matched a text of n bytes.
+func matched(rule, n int) *request.View {
+	return &request.View{
+		Values:  []request.Value{{Place: request.Query, Name: "q", Text: strings.Repeat("x", n)}},
+		Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
+	}
+}
+
+// traffic counts 100 requests of each of 10 sites: rule 1 matches long texts on all of them, rule 2 a short text once.
+func traffic() *RuleCounts {
+	c := NewRuleCounts()
+	for site := range 10 {
+		for i := range 100 {
+			v := matched(1, 4000)
+			if site == 0 && i == 0 {
+				v = matched(2, 5)
+			}
+			c.Add(v, string(rune('a'+site)))
+		}
+	}
+	return c
+}
+
+func TestExtents(t *testing.T) {
+	for n, want := range map[int]Extent{0: shortest, 8: shortest, 9: shortest + 1, 16: shortest + 1, 17: shortest + 2,
+		1025: extents - 1, 1 << 30: extents - 1} {
+		assert.Equal(t, want, ExtentOf(n), "%d bytes", n)
+	}
+}
+
+func TestSurprise(t *testing.T) {
+	r := CompileRules(traffic())
+	common, known := r.Weigh(1, ExtentOf(4000))
+	assert.Less(t, common, 0.1, "it matches nearly every request")
+	assert.Less(t, known, 0.2, "and on every site")
+	short, _ := r.Weigh(1, ExtentOf(5))
+	assert.Greater(t, short, 6.0, "but never a short text")
+	rare, few := r.Weigh(2, ExtentOf(5))
+	never, nowhere := r.Weigh(3, ExtentOf(5))
+	assert.True(t, common < rare && rare < never)
+	assert.True(t, known < few && few < nowhere)
+	assert.InDelta(t, 0.999, r.Rarity(1), 0.001)
+}
+
+func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
+	all, parts := traffic(), []*RuleCounts{NewRuleCounts(), NewRuleCounts()}
+	for site := range 10 {
+		for i := range 100 {
+			v := matched(1, 4000)
+			if site == 0 && i == 0 {
+				v = matched(2, 5)
+			}
+			parts[i%2].Add(v, string(rune('a'+site))) // each site's traffic on both machines
+		}
+	}
+	parts[0].Merge(parts[1])
+	assert.Equal(t, all, parts[0])
+}
+
+// TestAdaptingSubsumesRuleExclusion: a rule that fires on all of a site's normal traffic is evidence no more, and a few
+// attacks among the traffic do not teach the site that attacks are normal.
+func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
+	base := CompileRules(traffic())
+	before, isNew := base.Weigh(7, ExtentOf(30))
+	assert.Greater(t, before, 7.0)
+	own := NewRuleCounts()
+	for range 500 {
+		own.Add(matched(7, 30), "")
+	}
+	own.Add(matched(8, 30), "") // one attack in 501 requests
+	site := base.Adapt(own)
+	after, known := site.Weigh(7, ExtentOf(30))
+	assert.Less(t, after, 0.2)
+	assert.Less(t, known, 0.1)
+	assert.Greater(t, isNew, 2.0)
+	attack, _ := site.Weigh(8, ExtentOf(30))
+	assert.Greater(t, attack, 5.0)
+	unchanged, _ := site.Weigh(9, ExtentOf(30))
+	assert.Equal(t, before, unchanged)
+	again, _ := base.Weigh(7, ExtentOf(30))
+	assert.Equal(t, before, again, "the base stays as it was")
+}
+
+func TestRulesRoundTrip(t *testing.T) {
+	b, err := CompileRules(traffic()).AppendBinary(nil)
+	require.NoError(t, err)
+	r, err := DecodeRules(b)
+	require.NoError(t, err)
+	assert.Equal(t, CompileRules(traffic()), r)
+}
+
+func FuzzDecodeRules(f *testing.F) {
+	b, err := CompileRules(traffic()).AppendBinary(nil)
+	require.NoError(f, err)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := DecodeRules(b)
+		if err != nil {
+			assert.ErrorIs(t, err, ErrFormat)
+			return
+		}
+		again, err := r.AppendBinary(nil)
+		require.NoError(t, err)
+		assert.Equal(t, b, again)
+		surprise, novelty := r.Weigh(942100, ExtentOf(10))
+		assert.False(t, math.IsNaN(surprise) || math.IsInf(surprise, 0) || math.IsNaN(novelty) || math.IsInf(novelty, 0))
+	})
+}
