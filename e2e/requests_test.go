@@ -31,6 +31,7 @@ func useModel(path string) string { return "SecDataset ml-verdict-model `\n" + p
 func variable(name, value string) string {
 	id := map[string]string{
 		"ml-verdict-plugin_mode": "9529011", "ml-verdict-plugin_enabled": "9529012", "early_blocking": "9529013",
+		"ml-verdict-plugin_detect_threshold": "9529014",
 	}[name]
 	return `SecAction "id:` + id + `,phase:1,pass,nolog,setvar:'tx.` + name + `=` + value + `'"`
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/features"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -94,14 +95,11 @@ func (l *league) contenders(scores string) (list []scoreboard.Contender, err err
 // adapters are those of the site-trained regime.
 func (l *league) adapters() (list []scoreboard.Adapter) {
 	if l.wants("mlverdict") {
-		const doc = "the model adapted to the site's own traffic"
-		list = append(list, scoreboard.Adapter{
-			Described: scoreboard.Described{Name: "mlverdict", Doc: doc},
-			Adapt: func(own []scoreboard.Sample) (scoreboard.Contender, error) {
-				m, err := training.Adapt(l.model, views(own))
-				return scoreboard.Judged("mlverdict", doc, m), err
-			},
-		})
+		list = append(list, adapted("mlverdict", "the model as given", func([]request.View) (*model.Model, error) { return l.model, nil }))
+		if l.model.Parts().Schema == features.Verdict { // no other can be adapted
+			list = append(list, adapted("mlverdict-adapted", "the model adapted to the site",
+				func(own []request.View) (*model.Model, error) { return training.Adapt(l.model, own) }))
+		}
 	}
 	for _, x := range l.excluded {
 		if x.Name == "target-exclusion" {
@@ -111,14 +109,20 @@ func (l *league) adapters() (list []scoreboard.Adapter) {
 	return list
 }
 
-// views takes the requests that reached the model.
-func views(samples []scoreboard.Sample) (list []request.View) {
-	for i := range samples {
-		if samples[i].Engine == 0 {
-			list = append(list, samples[i].View)
-		}
-	}
-	return list
+// adapted makes a contender of the model that adapt returns for a site's own normal requests.
+func adapted(name, doc string, adapt func([]request.View) (*model.Model, error)) scoreboard.Adapter {
+	return scoreboard.Adapter{Described: scoreboard.Described{Name: name, Doc: doc},
+		Adapt: func(own []scoreboard.Sample) (scoreboard.Contender, error) {
+			views := make([]request.View, len(own))
+			for i := range own {
+				views[i] = own[i].View
+			}
+			m, err := adapt(views)
+			if err != nil {
+				return scoreboard.Contender{}, err
+			}
+			return scoreboard.Judged(name, doc, m), nil
+		}}
 }
 
 // replay checks what the exclusions were reckoned to do against CRS itself, and writes them into a folder where one is

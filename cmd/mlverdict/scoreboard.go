@@ -91,6 +91,8 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 	if err := o.checkLeaks(data); err != nil {
 		return err
 	}
+	stage := func(what string) { fmt.Fprintf(stderr, "mlverdict: scoreboard: %s\n", what) }
+	stage("putting training attacks into training requests")
 	league, err := newLeague(ctx, o.contenders, data, m, cache)
 	if err != nil {
 		return err
@@ -98,15 +100,19 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 	if o.export != "" {
 		return rivals.Export(o.export, data, m, league.material)
 	}
+	stage("building the contenders")
 	contenders, err := league.contenders(o.scores)
 	if err != nil {
 		return err
 	}
+	stage("judging the test")
 	result := scoreboard.New(data, m)
 	result.Measure(data, contenders)
+	stage("loading the excluded rules into CRS")
 	if err := league.replay(ctx, result, o.exclusions); err != nil {
 		return err
 	}
+	stage("adapting to each site")
 	if err := result.MeasureSites(data, league.adapters()); err != nil {
 		return err
 	}

@@ -108,7 +108,9 @@ func sites(samples []Sample) (list []site) {
 		s.later = append(s.later, rows[len(rows)/2:]...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(bySite)) {
-		list = append(list, *bySite[name])
+		if s := bySite[name]; len(s.earlier) > 0 { // one of a single request has nothing to adapt to
+			list = append(list, *s)
+		}
 	}
 	return list
 }
