@@ -242,3 +242,16 @@ func TestChainsAreDeterministic(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, a, b)
 }
+
+// BenchmarkScan measures a scan per byte of normal text with an attack in it.
+func BenchmarkScan(b *testing.B) {
+	c := compiled(b)
+	normal, attack := corpus(rand.New(rand.NewPCG(3, 4)))
+	text := strings.Join(normal, "&") + attack[0] + strings.Join(normal, "&")
+	var s Scanner
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Scan(&s, text)
+	}
+}
