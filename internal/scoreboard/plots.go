@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -26,6 +27,11 @@ var palette = []color.Color{
 }
 
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 3}, {10, 4}}
+
+// slack keeps a legend's text off its line where the reader's font is wider than the one that it was laid out with.
+const slack = "      "
+
+func init() { plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"} }
 
 const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter
 
@@ -53,7 +59,7 @@ func (r *Result) PlotCurves(level int) ([]byte, error) {
 		line.Color, line.Dashes = palette[i%len(palette)], dashes[i%len(dashes)]
 		line.Width = 1.6
 		p.Add(line)
-		p.Legend.Add(c.Contender, line)
+		p.Legend.Add(c.Contender+slack, line)
 		i++
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
@@ -94,7 +100,7 @@ func (r *Result) PlotScores(level int) ([]byte, error) {
 		chart.Color = []color.Color{palette[1], palette[0]}[i]
 		chart.Offset = vg.Points(float64(15*i) - 7.5)
 		p.Add(chart)
-		p.Legend.Add([]string{"attack", "benign"}[i], chart)
+		p.Legend.Add([]string{"attack", "benign"}[i]+slack, chart)
 	}
 	p.Y.Max = min(1, top*1.15)
 	p.NominalX("1–10", "11–20", "21–30", "31–40", "41–50", "51–60", "61–70", "71–80", "81–90", "91–99")
@@ -133,5 +139,5 @@ func svg(p *plot.Plot) ([]byte, error) {
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("scoreboard: plot: %w", err)
 	}
-	return b.Bytes(), nil
+	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
 }

@@ -243,6 +243,30 @@ func TestChainsAreDeterministic(t *testing.T) {
 	assert.Equal(t, a, b)
 }
 
+// TestCollidingKeysDoNotMatter: keys are hashes, so that an n-gram may find another one, of any length, in the place of
+// its context or suffix. The outcome must not depend on the order in which a map yields them.
+func TestCollidingKeysDoNotMatter(t *testing.T) {
+	normal, attack := NewCounts(), NewCounts()
+	for key := uint32(1); key <= 2000; key++ {
+		g := Gram{Order: uint8(1 + key%4), Count: float32(2 + key%11), Context: (key * 7) % 2500, Suffix: (key * 13) % 2500}
+		if normal.Grams[key] = &g; key%3 > 0 {
+			harmful := g
+			harmful.Count = float32(2 + key%7)
+			attack.Grams[key] = &harmful
+		}
+	}
+	compile := func() []entry {
+		c, err := CompileChains([]*Counts{normal}, [Classes]*Counts{SQLi: attack}, 1000, nil, nil)
+		require.NoError(t, err)
+		return c.entries
+	}
+	first := compile()
+	assert.NotEmpty(t, first)
+	for range 20 {
+		require.Equal(t, first, compile())
+	}
+}
+
 // BenchmarkScan measures a scan per byte of normal text with an attack in it.
 func BenchmarkScan(b *testing.B) {
 	c := compiled(b)

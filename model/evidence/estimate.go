@@ -66,7 +66,8 @@ func tabulate(normal, attack []*Counts) *table {
 	return t
 }
 
-// add takes over the n-grams of one order. Keys are hashes: of two n-grams with one key, the shorter one keeps it.
+// add takes over the n-grams of one order. Keys are hashes: of two n-grams with one key, the shorter one keeps it, and
+// what was built on the other is left out.
 func (t *table) add(ch *chain, all []*Counts, order uint8) {
 	for _, counts := range all {
 		for key, g := range counts.Grams {
@@ -75,12 +76,15 @@ func (t *table) add(ch *chain, all []*Counts, order uint8) {
 			}
 			i, ok := t.index[key]
 			if !ok {
+				context, suffix := int32(-1), int32(-1)
+				if order > 1 {
+					if context, suffix, ok = t.shorter(g); !ok {
+						continue
+					}
+				}
 				i = int32(len(t.grams))
 				t.index[key] = i
-				t.grams = append(t.grams, gram{key: key, context: -1, suffix: -1, order: order})
-				if order > 1 {
-					t.grams[i].context, t.grams[i].suffix = t.index[g.Context], t.index[g.Suffix]
-				}
+				t.grams = append(t.grams, gram{key: key, context: context, suffix: suffix, order: order})
 			} else if t.grams[i].order != order {
 				continue
 			}
@@ -101,6 +105,14 @@ func (t *table) add(ch *chain, all []*Counts, order uint8) {
 			own.count += count
 		}
 	}
+}
+
+// shorter finds the n-grams that g extends by its last and by its first token.
+func (t *table) shorter(g *Gram) (context, suffix int32, ok bool) {
+	context, known := t.index[g.Context]
+	suffix, ok = t.index[g.Suffix]
+	ok = ok && known && t.grams[context].order == g.Order-1 && t.grams[suffix].order == g.Order-1
+	return context, suffix, ok
 }
 
 // estimate computes the probability of an n-gram, whose shorter ones have theirs.
