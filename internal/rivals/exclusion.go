@@ -140,8 +140,8 @@ func exclude(d scoreboard.Described, normal []scoreboard.Sample, attacks []reque
 	return x
 }
 
-// Contender puts the exclusions behind CRS: as if, since removing a match from a recording is a thousand times faster
-// than asking CRS again. [Excluder.Replay] checks the figures against CRS itself.
+// Contender puts the exclusions behind CRS: reckoned by taking matches out of the recordings, since asking CRS again
+// about every request for every configuration would take too long. [Excluder.Replay] checks the figures against CRS itself.
 func (x *Excluder) Contender() scoreboard.Contender {
 	return scoreboard.Contender{Described: x.Described, NewJudge: func() scoreboard.Judge {
 		return func(s *scoreboard.Sample, level int) float64 {

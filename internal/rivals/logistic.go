@@ -3,8 +3,13 @@
 package rivals
 
 import (
+	"fmt"
 	"math"
-	"sync"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/optimize"
+	"gonum.org/v1/gonum/stat"
 
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/internal/training"
@@ -24,11 +29,16 @@ func Logistic(m *model.Model, material *Material) (scoreboard.Contender, error) 
 		return c, err
 	}
 	var fits [scoreboard.Levels]regression
-	var done sync.WaitGroup
+	var fitting errgroup.Group
 	for i := range fits {
-		done.Go(func() { fits[i] = fit(normal[i], attacks[i]) })
+		fitting.Go(func() (err error) {
+			fits[i], err = fit(normal[i], attacks[i])
+			return err
+		})
 	}
-	done.Wait()
+	if err := fitting.Wait(); err != nil {
+		return c, err
+	}
 	p := m.Parts()
 	c.NewJudge = func() scoreboard.Judge {
 		x := &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
@@ -76,49 +86,66 @@ type regression struct {
 	bias                float64
 }
 
-// steps and rate of the gradient descent; more steps move no weight by a hundredth.
-const (
-	steps = 500
-	rate  = 1.0
-	decay = 1e-4 // ridge
-)
+// ridge keeps the weights finite where normal traffic and attacks can be told apart without a mistake.
+const ridge = 1e-4
 
-// fit maximises the likelihood, normal and attack weighing the same, by gradient descent from zero: deterministic.
-func fit(normal, attacks [][]float32) regression {
-	all := append(append([][]float32{}, normal...), attacks...)
+// fit maximises the likelihood, normal and attack weighing the same, from zero until the gradient vanishes (BFGS): the
+// same rows give the same weights.
+func fit(normal, attacks [][]float32) (regression, error) {
 	if len(normal) == 0 || len(attacks) == 0 {
-		return regression{}
+		return regression{}, nil
 	}
+	all := slices.Concat(normal, attacks)
 	n := len(all[0])
-	r := regression{make([]float64, n), make([]float64, n), make([]float64, n), 0}
-	for j := range n {
-		var sum, squares float64
-		for _, row := range all {
-			sum += float64(row[j])
-			squares += float64(row[j]) * float64(row[j])
-		}
-		r.mean[j] = sum / float64(len(all))
-		r.scale[j] = 1 / max(math.Sqrt(max(squares/float64(len(all))-r.mean[j]*r.mean[j], 0)), 1e-9)
-	}
-	gradient := make([]float64, n)
-	for range steps {
+	r := standardised(all)
+	// loss returns the negative log-likelihood at x, the weights and then the bias, and puts its gradient where there is room.
+	loss := func(gradient, x []float64) float64 {
+		r.weight, r.bias = x[:n], x[n]
+		sum := 0.0
 		clear(gradient)
-		bias := 0.0
 		for i, row := range all {
-			target, weight := 0.0, 0.5/float64(len(normal))
+			sign, weight := -1.0, 0.5/float64(len(normal))
 			if i >= len(normal) {
-				target, weight = 1, 0.5/float64(len(attacks))
+				sign, weight = 1, 0.5/float64(len(attacks))
 			}
-			miss := weight * (1/(1+math.Exp(-r.logit(row))) - target)
-			for j := range n {
-				gradient[j] += miss * (float64(row[j]) - r.mean[j]) * r.scale[j]
+			margin := sign * r.logit(row)
+			sum += weight * (max(-margin, 0) + math.Log1p(math.Exp(-math.Abs(margin)))) // log(1 + e^-margin), never too large
+			if gradient != nil {
+				slope := -sign * weight / (1 + math.Exp(margin))
+				for j := range n {
+					gradient[j] += slope * (float64(row[j]) - r.mean[j]) * r.scale[j]
+				}
+				gradient[n] += slope
 			}
-			bias += miss
 		}
 		for j := range n {
-			r.weight[j] -= rate * (gradient[j] + decay*r.weight[j])
+			sum += ridge / 2 * x[j] * x[j]
+			if gradient != nil {
+				gradient[j] += ridge * x[j]
+			}
 		}
-		r.bias -= rate * bias
+		return sum
+	}
+	found, err := optimize.Minimize(optimize.Problem{
+		Func: func(x []float64) float64 { return loss(nil, x) },
+		Grad: func(gradient, x []float64) { loss(gradient, x) },
+	}, make([]float64, n+1), &optimize.Settings{GradientThreshold: 1e-6}, &optimize.BFGS{})
+	if err != nil {
+		return r, fmt.Errorf("rivals: logistic regression: %w", err)
+	}
+	r.weight, r.bias = found.X[:n], found.X[n]
+	return r, nil
+}
+
+// standardised prepares a regression whose features have mean 0 and deviation 1 over the rows.
+func standardised(rows [][]float32) (r regression) {
+	column := make([]float64, len(rows))
+	for j := range rows[0] {
+		for i, row := range rows {
+			column[i] = float64(row[j])
+		}
+		mean, deviation := stat.PopMeanStdDev(column, nil)
+		r.mean, r.scale = append(r.mean, mean), append(r.scale, 1/max(deviation, 1e-9))
 	}
 	return r
 }

@@ -111,11 +111,16 @@ func TestFit(t *testing.T) {
 		normal = append(normal, []float32{float32(i % 10), float32(i % 7)})
 		attacks = append(attacks, []float32{float32(i%10) + 20, float32(i % 7)})
 	}
-	r := fit(normal, attacks)
+	r, err := fit(normal, attacks)
+	require.NoError(t, err)
+	again, err := fit(normal, attacks)
+	require.NoError(t, err)
+	assert.Equal(t, r, again)
 	assert.Less(t, r.logit([]float32{5, 3}), -1.0)
 	assert.Greater(t, r.logit([]float32{25, 3}), 1.0)
 	assert.InDelta(t, 0, r.weight[1], 0.01, "what says nothing weighs nothing")
-	none := fit(nil, attacks)
+	none, err := fit(nil, attacks)
+	require.NoError(t, err)
 	assert.Zero(t, none.logit([]float32{1, 2}), "without normal requests there is nothing to tell apart")
 }
 

@@ -158,7 +158,7 @@ func TestKnownPayloads(t *testing.T) {
 }
 
 func TestWilson(t *testing.T) {
-	// R: binom::binom.wilson(n, total)
+	// By bisection on the definition: the shares at which the score test |n/total − p| = z·√(p(1−p)/total) just holds.
 	for _, c := range []struct {
 		n, total  int
 		low, high float64
