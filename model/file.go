@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -96,6 +97,16 @@ func encode(p *Parts) ([]byte, error) {
 		return nil, fmt.Errorf("model: the file would be %d bytes long (limit %d)", len(b), MaxFileSize)
 	}
 	return b, nil
+}
+
+// ReadFile reads a model file's bytes from r. It refuses more than [MaxFileSize] without having read much more, so that
+// a device or a file of any size does no harm.
+func ReadFile(r io.Reader) ([]byte, error) {
+	file, err := io.ReadAll(io.LimitReader(r, MaxFileSize+1))
+	if err == nil && len(file) > MaxFileSize {
+		err = fmt.Errorf("model: %w: more than %d bytes, no model is that large", ErrFormat, MaxFileSize)
+	}
+	return file, err
 }
 
 // Read parses a model file, which it does not keep. Any error wraps [ErrFormat].

@@ -38,6 +38,9 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 		d.place = x.Place
 		d.named = copy(d.name[:], x.Name)
 	}
+	if found.Value < 0 {
+		d.Class = evidence.Other // no text tells the class
+	}
 	for c, p := range found.Posterior {
 		if p > found.Posterior[d.Class] {
 			d.Class = evidence.Class(c)
@@ -81,6 +84,9 @@ func (d *Verdict) Reason() string {
 	if d.found.Rule != 0 {
 		b = append(b, "; rule "...)
 		b = strconv.AppendInt(b, int64(d.found.Rule), 10)
+		if d.found.Rarity == 0 {
+			return string(append(b, " never matched a normal request"...))
+		}
 		b = append(b, " matches "...)
 		b = strconv.AppendFloat(b, 100*d.found.Rarity, 'g', 2, 64)
 		b = append(b, "% of normal requests"...)

@@ -102,15 +102,24 @@ func readFile(name string, options plugintypes.OperatorOptions) (content []byte,
 	if options.Root == nil {
 		return nil, errors.New("the WAF has no file system")
 	}
-	content, err = fs.ReadFile(options.Root, name)
+	content, err = readModel(options.Root, name)
 	if err == nil || path.IsAbs(name) {
 		return content, err
 	}
 	for _, dir := range options.Path {
-		content, elsewhere := fs.ReadFile(options.Root, path.Join(dir, name))
+		content, elsewhere := readModel(options.Root, path.Join(dir, name))
 		if elsewhere == nil {
 			return content, nil
 		}
 	}
 	return nil, err
+}
+
+func readModel(root fs.FS, name string) ([]byte, error) {
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return model.ReadFile(file)
 }

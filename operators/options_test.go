@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/fstest"
 
@@ -114,6 +115,9 @@ func TestModelPath(t *testing.T) {
 func TestUnreadableModel(t *testing.T) {
 	garbage := filepath.Join(t.TempDir(), "garbage.model")
 	require.NoError(t, os.WriteFile(garbage, []byte("not a model"), 0o600))
+	huge := filepath.Join(t.TempDir(), "huge.model")
+	require.NoError(t, os.WriteFile(huge, nil, 0o600))
+	require.NoError(t, os.Truncate(huge, 1<<30)) // sparse: it takes no room on disk
 	const rule = `SecRule REQUEST_URI "@detectAnomaly 50" "id:1,phase:1,pass"`
 	tests := []struct {
 		name       string
@@ -125,6 +129,8 @@ func TestUnreadableModel(t *testing.T) {
 		{"garbage", `SecRule REQUEST_URI "@detectAnomaly 50 model=` + garbage + `" "id:1,phase:1,pass"`,
 			[]string{"model=" + garbage, "mlverdict train"}},
 		{"folder", `SecRule REQUEST_URI "@detectAnomaly 50 model=/" "id:1,phase:1,pass"`, []string{"model=/", "directory"}},
+		{"huge", `SecRule REQUEST_URI "@detectAnomaly 50 model=` + huge + `" "id:1,phase:1,pass"`,
+			[]string{"model=" + huge, "no model is that large"}},
 		{"data set, missing", "SecDataset ml-verdict-model `\n/nowhere/x.model\n`\n" + rule,
 			[]string{"SecDataset ml-verdict-model /nowhere/x.model", "no such file"}},
 		{"data set, empty", "SecDataset ml-verdict-model `\n#\n`\n" + rule, []string{"SecDataset ml-verdict-model", "0 lines"}},
@@ -133,10 +139,14 @@ func TestUnreadableModel(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			_, err := coraza.NewWAF(coraza.NewWAFConfig().WithDirectives(tt.directives))
+			runtime.ReadMemStats(&after)
 			for _, want := range tt.want {
 				require.ErrorContains(t, err, want)
 			}
+			assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(64<<20))
 		})
 	}
 }

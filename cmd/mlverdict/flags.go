@@ -18,7 +18,7 @@ import (
 
 // wafFlags declares the flags of every command that builds a WAF with the plugin, and sets their defaults.
 func wafFlags(cmd *cobra.Command, c *waf.Config) {
-	c.Plugin, c.Paranoia, c.Mode, c.Threshold = true, 1, string(plugin.SecondVerdict), 50
+	c.Plugin, c.Paranoia, c.Mode, c.Threshold, c.DetectThreshold = true, 1, string(plugin.SecondVerdict), 50, 20
 	var modes []string
 	for _, mode := range plugin.Modes() {
 		modes = append(modes, string(mode))
@@ -27,6 +27,8 @@ func wafFlags(cmd *cobra.Command, c *waf.Config) {
 	f.Var(&bounded{&c.Paranoia, 1, 4}, "paranoia", "blocking and detection paranoia `LEVEL` of CRS, 1 to 4")
 	f.Var(&choice{&c.Mode, modes}, "mode", "`MODE` of the second verdict: "+strings.Join(modes, ", "))
 	f.Var(&bounded{&c.Threshold, model.MinScore, model.MaxScore}, "threshold", "`SCORE`, 1 to 99, at or below which the model flags a request")
+	f.Var(&bounded{&c.DetectThreshold, model.MinScore, model.MaxScore}, "detect-threshold",
+		"`SCORE`, 1 to 99, at or below which mode detect denies what CRS passes")
 	f.StringVar(&c.ModelPath, "model", "", "model `FILE` (default: the embedded model)")
 }
 

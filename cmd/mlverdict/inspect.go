@@ -41,20 +41,19 @@ func loadModel(path string) (*model.Model, error) {
 	if path == "" {
 		return model.Default(), nil
 	}
-	info, err := os.Stat(path)
+	const advice = "name a file that mlverdict train wrote, or none for the embedded model"
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("model: %w (%s)", err, advice)
 	}
-	if info.Size() > model.MaxFileSize { // checked before anything of that size is read
-		return nil, fmt.Errorf("model: %s has %d bytes, more than any model (limit %d)", path, info.Size(), model.MaxFileSize)
-	}
-	file, err := os.ReadFile(path)
+	defer f.Close()
+	file, err := model.ReadFile(f)
 	if err != nil {
-		return nil, fmt.Errorf("model: %w", err)
+		return nil, fmt.Errorf("%s: %w (%s)", path, err, advice)
 	}
 	m, err := model.Read(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w (%s)", path, err, advice)
 	}
 	return m, nil
 }
@@ -71,7 +70,7 @@ func describe(w io.Writer, m *model.Model) error {
 		fmt.Fprintf(w, "payload chains of %d n-grams\n", p.Chains.NGrams())
 	}
 	if p.Rules != nil {
-		fmt.Fprintf(w, "rule table of %d rules\n", p.Rules.Number())
+		fmt.Fprintf(w, "rule table of %d pairs of a rule and a length of match\n", p.Rules.Number())
 	}
 	fmt.Fprintf(w, "trained on %d normal requests and %d attack texts, calibrated on %d normal requests\n",
 		p.Data.Normal, p.Data.Attacks, p.Data.Tuning)

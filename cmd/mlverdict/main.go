@@ -20,10 +20,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
 )
 
 func main() {
@@ -61,6 +64,7 @@ func newRootCommand() *cobra.Command {
 only when both take it for an attack.`,
 		Example: `  mlverdict serve
   curl -G localhost:8080/ --data-urlencode "id=1' UNION SELECT password FROM users--"`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
@@ -86,6 +90,15 @@ only when both take it for an attack.`,
 		}
 	}
 	return root
+}
+
+// version names what decides a verdict: this program, Coraza, CRS.
+func version() string {
+	text := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		text = info.Main.Version
+	}
+	return strings.Join(append([]string{text}, replay.Modules()...), "\n")
 }
 
 func knownCommand(cmd *cobra.Command, args []string) error {

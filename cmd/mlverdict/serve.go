@@ -19,6 +19,7 @@ type serveOptions struct {
 	waf      waf.Config
 	listen   string
 	upstream string
+	guard    bool // upstream was given, be it empty: an unset shell variable must not serve the built-in page
 	verbose  bool
 }
 
@@ -43,6 +44,7 @@ the scores of CRS and of the model, the reason, and the transaction that a denie
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.guard = cmd.Flags().Changed("upstream")
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -60,7 +62,7 @@ func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 		Errors: slog.New(slog.NewTextHandler(stderr, nil)),
 	}
 	behind := "the built-in page"
-	if o.upstream != "" {
+	if o.guard {
 		var err error
 		if cfg.Upstream, err = server.ParseUpstream(o.upstream); err != nil {
 			return err

@@ -9,15 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"time"
 
 	"github.com/corazawaf/coraza-coreruleset/v4"
 	"github.com/google/renameio/v2"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/mlverdict/mlverdict/internal/replay"
@@ -25,6 +23,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/features"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 type trainOptions struct {
@@ -44,7 +43,8 @@ func newTrainCommand() *cobra.Command {
 like; rows labelled attack, requests or bare payloads, teach what attacks look like.
 
 The score is calibrated on the benign rows of --tune. Where they name a site, an app or a kind, only half of those (by a
-hash of the name) is used: the other half is left for "evaluate --half test". Without --tune, a fifth of the benign rows calibrates
+hash of the name) is used: the other half is left for "evaluate --half test". Of a set named benign-hard about half of the rows train,
+by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
 CRS's own word lists, put into the shortest texts that mean harm, are attack text too. Payloads drawn by --seed are
@@ -62,11 +62,10 @@ Beside the model FILE.model stand FILE.manifest.gz, the digest of every row that
 	f.StringVarP(&o.output, "output", "o", "", "model `FILE` to write (required), such as site.model")
 	o.schema = o.params.Schema.Name
 	f.Var(&choice{&o.schema, schemaNames()}, "schema", "feature `SCHEMA`: "+strings.Join(schemaNames(), ", "))
-	f.IntVar(&o.params.Forest.Trees, "trees", o.params.Forest.Trees, "trees of the forest")
-	f.IntVar(&o.params.Forest.Subsample, "subsample", o.params.Forest.Subsample, "subsample of a tree, ψ")
+	f.Var(&bounded{&o.params.Forest.Trees, 1, 4096}, "trees", "`NUMBER` of trees of the forest, 1 to 4096")
+	f.Var(&bounded{&o.params.Forest.Subsample, 2, 1 << 16}, "subsample", "`NUMBER` of normal requests that a tree is grown from, ψ, 2 to 65536")
 	f.Uint64Var(&o.params.Seed, "seed", o.params.Seed, "seed of every random choice")
 	cacheFlag(cmd, &o.cache)
-	cmd.MarkFlagRequired("output")
 	return cmd
 }
 
@@ -92,15 +91,23 @@ func someFiles(_ *cobra.Command, files []string) error {
 
 func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
 	o.params.Schema, _ = features.ByName(o.schema) // the flag takes known names only
+	if o.output == "" {
+		return usagef("no model file to write (want --output FILE, such as -o site.model)")
+	}
+	if err := checkOutput(o.output); err != nil {
+		return err
+	}
 	cache, err := replay.OpenCache(o.cache)
 	if err != nil {
 		return err
 	}
 	defer cache.Close()
 	corpus, err := o.corpus(ctx, cache, stderr, files)
-	if err != nil {
+	var skipped skippedRows
+	if err != nil && !errors.As(err, &skipped) {
 		return err
 	}
+	warnOfFew(stderr, corpus)
 	m, err := training.Train(corpus, o.params)
 	if err != nil {
 		return err
@@ -110,17 +117,44 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
 		o.output, m.ID(), len(m.Bytes()), len(corpus.Normal), len(corpus.Attacks), len(corpus.Tuning))
+	if skipped > 0 {
+		return skipped
+	}
+	return nil
+}
+
+// few is the number of false positives below which a calibration says little: its 5 % are fewer than five requests.
+const few = 100
+
+func warnOfFew(stderr io.Writer, c *training.Corpus) {
+	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
+		if n := c.Flagged(pl); n < few {
+			fmt.Fprintf(stderr, "mlverdict: at paranoia level %d CRS flags only %d of the %d normal requests to calibrate on: "+
+				"the score is rough there (name more with --tune)\n", pl, n, len(c.Tuning))
+		}
+	}
+}
+
+// checkOutput refuses, before hours of replay, a model file that could not be written.
+func checkOutput(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return usagef("--output %s is a folder (want a file, such as site.model)", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return usagef("--output %s: there is no folder %s", path, filepath.Dir(path))
+	}
 	return nil
 }
 
 // embedded is how many bare payloads are put into requests.
 const embedded = 4000
 
-// corpus gathers what the model is trained on.
+// corpus gathers what the model is trained on. Rows that could not be used are a skippedRows beside it.
 func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr io.Writer, files []string) (*training.Corpus, error) {
 	var c training.Corpus
 	var payloads, envelopes []*traffic.Request
 	calibrate := len(o.tune) == 0
+	var skipped skippedRows
 	err := eachRecording(ctx, cache, stderr, "replaying", files, func(rec *replay.Recorded) {
 		switch {
 		case !training.TrainsOn(rec.Request):
@@ -136,18 +170,20 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 			envelopes = append(envelopes, rec.Request)
 		}
 	})
-	if err != nil {
+	if err != nil && !errors.As(err, &skipped) {
 		return nil, err
 	}
 	if !calibrate {
 		err = eachRecording(ctx, cache, stderr, "tuning", o.tune, func(rec *replay.Recorded) {
-			if rec.Request.Label == traffic.Benign && (rec.Request.Site == "" || training.HalfOf(rec.Request) == training.Tune) {
+			if rec.Request.Label == traffic.Benign && training.HalfOf(rec.Request) == training.Tune {
 				c.AddTuning(rec)
 			}
 		})
-		if err != nil {
+		var more skippedRows
+		if err != nil && !errors.As(err, &more) {
 			return nil, err
 		}
+		skipped += more
 	}
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
@@ -156,7 +192,13 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	if err := c.Embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(o.params.Seed, 1))); err != nil {
 		return nil, err
 	}
-	return &c, c.AddLexicon(coreruleset.FS)
+	if err := c.AddLexicon(coreruleset.FS); err != nil {
+		return nil, err
+	}
+	if skipped > 0 {
+		return &c, skipped
+	}
+	return &c, nil
 }
 
 // writeModel writes the model, its manifest and its card, each whole or not at all.
@@ -176,71 +218,4 @@ func writeModel(path string, m *model.Model, corpus *training.Corpus) error {
 		renameio.WriteFile(stem+".manifest.gz", manifest.Bytes(), mode),
 		renameio.WriteFile(stem+".md", training.Card(m, corpus), mode),
 	)
-}
-
-// eachRecording replays the rows of request files, or finds them in the cache, and hands each to f in order. Rows that
-// cannot be used are named on stderr and, after all others were handed over, make an error. Bare payloads are handed
-// over as they are.
-func eachRecording(ctx context.Context, cache *replay.Cache, stderr io.Writer, what string, files []string,
-	f func(*replay.Recorded)) error {
-	reader, err := traffic.Open(files...)
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
-	rows := newRows(reader, stderr, what)
-	defer rows.finish()
-	for rec := range cache.Recordings(ctx, rows.all(), 0) {
-		rows.advance()
-		if rec.Err != nil {
-			rows.fail(rec.Err)
-			continue
-		}
-		f(&rec)
-	}
-	return errors.Join(ctx.Err(), rows.err())
-}
-
-// rows reads request files with a progress bar and counts what could not be used.
-type rows struct {
-	reader *traffic.Reader
-	stderr io.Writer
-	bar    *progressbar.ProgressBar
-	failed atomic.Int64 // rows are read and replayed on different goroutines
-}
-
-func newRows(r *traffic.Reader, stderr io.Writer, what string) *rows {
-	bar := progressbar.NewOptions64(r.Size(),
-		progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
-	return &rows{reader: r, stderr: stderr, bar: bar}
-}
-
-func (r *rows) all() iter.Seq[*traffic.Request] {
-	return func(yield func(*traffic.Request) bool) {
-		for row, err := range r.reader.Requests() {
-			if err != nil {
-				r.fail(err)
-				continue
-			}
-			if !yield(row) {
-				return
-			}
-		}
-	}
-}
-
-func (r *rows) advance() { r.bar.Set64(r.reader.Offset()) }
-func (r *rows) finish()  { r.bar.Finish() }
-
-func (r *rows) fail(err error) {
-	r.failed.Add(1)
-	fmt.Fprintf(r.stderr, "mlverdict: %v\n", err)
-}
-
-func (r *rows) err() error {
-	if r.failed.Load() == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d rows could not be used; they are named above", r.failed.Load())
 }

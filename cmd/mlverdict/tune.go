@@ -89,8 +89,8 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 			envelopes = append(envelopes, rec.Request)
 		}
 	})
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if readErr != nil && !errors.As(readErr, new(skippedRows)) {
+		return readErr
 	}
 	if len(benign) == 0 {
 		return errors.Join(readErr, errors.New("tune: no benign requests (rows with the label benign)"))

@@ -26,7 +26,7 @@ import (
 const cacheFormat = "views/1"
 
 // Cache keeps recordings on disk. Its key is the request, the versions of Coraza and CRS, and the format of a view,
-// so nothing stale is ever served. An interrupted run loses at most its last batch.
+// so that a new version replays anew. An interrupted run loses at most its last batch.
 type Cache struct {
 	db       *bbolt.DB
 	replayer *Replayer

@@ -64,6 +64,9 @@ func (p *page) Explanation() string {
 	case verdict.Outbound:
 		return "CRS denies what the answer holds."
 	case verdict.Engine:
+		if v.Rule == 0 {
+			return "Coraza itself refuses the request, before the two verdicts."
+		}
 		return fmt.Sprintf("Rule %d denies, before the two verdicts.", v.Rule)
 	}
 	return crs + ": it passes."

@@ -58,6 +58,9 @@ func (r *Request) Validate() error {
 		return fmt.Errorf("label %q (want %q or %q)", r.Label, Benign, Attack)
 	}
 	if r.IsPayload() {
+		if r.Label != Attack {
+			return fmt.Errorf("a payload labelled %q (want %q: a payload is the text of an attack)", r.Label, Attack)
+		}
 		if r.Method != "" || r.URI != "" || r.Headers != nil || r.Body != nil {
 			return errors.New("both a payload and a request (want one of them)")
 		}

@@ -43,6 +43,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"no method":           {`{"label":"benign","uri":"/"}`, "method is missing"},
 		"no uri":              {`{"label":"benign","method":"GET"}`, "uri is missing"},
 		"nothing":             {`{"label":"benign"}`, "neither a request (method and uri) nor a payload"},
+		"harmless payload":    {`{"label":"benign","payload":"hello"}`, `a payload labelled "benign" (want "attack": a payload is the text of an attack)`},
 		"payload and request": {`{"label":"attack","payload":"x","uri":"/"}`, "both a payload and a request (want one of them)"},
 		"two bodies":          {`{"label":"benign","method":"GET","uri":"/","body":"","body_b64":""}`, "both body and body_b64 (want one of them)"},
 		"bad base64":          {`{"label":"benign","method":"GET","uri":"/","body_b64":"?"}`, "illegal base64"},

@@ -33,12 +33,7 @@ func Card(m *model.Model, c *Corpus) []byte {
 	}
 	var levels []level
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
-		l := level{Paranoia: pl, Threshold: m.Parts().Calibration[pl-1][50-1]}
-		for i := range c.Tuning {
-			if v := c.Tuning[i].AtParanoia(pl); v.Denied() {
-				l.Flagged++
-			}
-		}
+		l := level{Paranoia: pl, Threshold: m.Parts().Calibration[pl-1][50-1], Flagged: c.Flagged(pl)}
 		levels = append(levels, l)
 	}
 	var b strings.Builder

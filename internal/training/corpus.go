@@ -91,8 +91,8 @@ type Harmful struct {
 	Group string // that of the attack it carries
 }
 
-// AddNormal takes a normal request for training. Here as below, a request that Coraza refuses by itself, which never
-// reaches the model, is passed over.
+// AddNormal takes a normal request for training, unless Coraza refuses it by itself: such a request never reaches the
+// model.
 func (c *Corpus) AddNormal(rec *replay.Recorded) {
 	if rec.Engine == 0 {
 		c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request.Set})
@@ -175,6 +175,16 @@ func (c *Corpus) texts() []Attack {
 func (c *Corpus) AddTuning(rec *replay.Recorded) {
 	c.Tuning = append(c.Tuning, rec.View)
 	c.rows = append(c.rows, rec.Request.Digest())
+}
+
+// Flagged counts the requests to calibrate on that CRS denies at a paranoia level.
+func (c *Corpus) Flagged(pl int) (n int) {
+	for i := range c.Tuning {
+		if v := c.Tuning[i].AtParanoia(pl); v.Denied() {
+			n++
+		}
+	}
+	return n
 }
 
 // Manifest lists the digests of the rows that train or calibrate in hexadecimal, rising, without repeats.

@@ -170,8 +170,8 @@ func (r *Rules) odds(o occasion) odds {
 	return r.unseen
 }
 
-// Rarity is the probability, 0..1, that the rule matches a normal request.
-func (r *Rules) Rarity(rule int) float64 { return float64(r.odds(occasion{rule, anyExtent}).rate) }
+// Rarity is the probability, 0..1, that the rule matches a normal request; 0 if it never did.
+func (r *Rules) Rarity(rule int) float64 { return float64(r.seen[occasion{rule, anyExtent}].rate) }
 
 // Weigh measures a match of a rule on a text of extent e, in nats. surprise is the information in it under normal
 // traffic, −ln of the probability that a normal request shows it. novelty is −ln of the probability that a site's

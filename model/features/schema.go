@@ -84,8 +84,8 @@ type Found struct {
 	Posterior [evidence.Classes]float64 // log-probability of each attack class given that it is an attack
 	Quote     [MaxQuote]byte            // the stretch, decoded, cut
 	QuoteLen  int                       //
-	Rule      int                       // the counting rule that is rarest on normal traffic; 0 = none
-	Rarity    float64                   // how often it matches there, 0..1
+	Rule      int                       // of the rules that look for attacks, the one that is rarest on normal traffic; 0 = none
+	Rarity    float64                   // how often it matches there, 0..1; 0 = never
 }
 
 // MaxQuote bounds the quoted stretch, in bytes.

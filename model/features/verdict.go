@@ -16,8 +16,8 @@ var Verdict = &Schema{
 	Name: "verdict/3",
 	Features: []Feature{
 		{"payload_flagged", "largest payload evidence of a value that CRS flagged, nats"},
-		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a payload rule (930–944) on a value of that length, nats"},
-		{"rule_novelty", "largest novelty of a payload rule: how few sites have it match a value of that length on normal traffic, nats"},
+		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a rule that looks for attacks (CRS files 913, 921, 922, 930–944) on a value of that length, nats"},
+		{"rule_novelty", "largest novelty of a rule that looks for attacks: how few sites have it match a value of that length on normal traffic, nats"},
 	},
 }
 
@@ -56,10 +56,13 @@ func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
 		if !v.Counts(m) {
 			continue
 		}
+		novelty = max(novelty, x.match(s, v, m))
+		if !m.Payload() {
+			continue
+		}
 		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
 			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
 		}
-		novelty = max(novelty, x.match(s, v, m))
 	}
 	return novelty
 }

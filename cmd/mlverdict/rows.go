@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+)
+
+// skippedRows is the error of rows that could not be used and were named on standard error. All others were.
+type skippedRows int64
+
+func (n skippedRows) Error() string {
+	return fmt.Sprintf("%d rows could not be used; they are named above", int64(n))
+}
+
+// eachRecording replays the rows of request files, or finds them in the cache, and hands each to f in order. Rows that
+// cannot be used are named on stderr and, after all others were handed over, make a skippedRows. Bare payloads are
+// handed over as they are.
+func eachRecording(ctx context.Context, cache *replay.Cache, stderr io.Writer, what string, files []string,
+	f func(*replay.Recorded)) error {
+	reader, err := traffic.Open(files...)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	rows := newRows(reader, stderr, what)
+	defer rows.finish()
+	for rec := range cache.Recordings(ctx, rows.all(), 0) {
+		rows.advance()
+		if rec.Err != nil {
+			rows.fail(rec.Err)
+			continue
+		}
+		f(&rec)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return rows.err()
+}
+
+// rows reads request files with a progress bar and counts what could not be used.
+type rows struct {
+	reader *traffic.Reader
+	stderr io.Writer
+	bar    *progressbar.ProgressBar
+	failed atomic.Int64 // rows are read and replayed on different goroutines
+}
+
+func newRows(r *traffic.Reader, stderr io.Writer, what string) *rows {
+	bar := progressbar.NewOptions64(r.Size(),
+		progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+	return &rows{reader: r, stderr: stderr, bar: bar}
+}
+
+func (r *rows) all() iter.Seq[*traffic.Request] {
+	return func(yield func(*traffic.Request) bool) {
+		for row, err := range r.reader.Requests() {
+			if err != nil {
+				r.fail(err)
+				continue
+			}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func (r *rows) advance() { r.bar.Set64(r.reader.Offset()) }
+func (r *rows) finish()  { r.bar.Finish() }
+
+func (r *rows) fail(err error) {
+	r.failed.Add(1)
+	fmt.Fprintf(r.stderr, "mlverdict: %v\n", err)
+}
+
+func (r *rows) err() error {
+	if n := r.failed.Load(); n > 0 {
+		return skippedRows(n)
+	}
+	return nil
+}
