@@ -225,12 +225,14 @@ func TestReasonIsSafeInALog(t *testing.T) {
 	assert.NotContains(t, reason, "%{", "no macro reaches a log")
 }
 
-func TestJudgeDoesNotAllocate(t *testing.T) {
-	for _, schema := range []*features.Schema{features.Verdict} {
-		m, v := small(t, schema), view()
-		var d model.Verdict
+func TestRulesTellTheClassWhereTextDoesNot(t *testing.T) {
+	m := small(t, features.Verdict)
+	var d model.Verdict
+	for rule, want := range map[int]evidence.Class{932100: evidence.RCE, 944100: evidence.Java, 930120: evidence.LFI, 913100: evidence.Other} {
+		v := &request.View{Paranoia: 1, Limit: 5, Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5}}}
 		require.NoError(t, m.Judge(v, &d))
-		assert.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Judge(v, &d) }), schema.Name)
+		assert.Equal(t, want, d.Class, "rule %d", rule)
+		assert.Equal(t, d.Score, d.ClassScores[want])
 	}
 }
 

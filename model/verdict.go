@@ -38,9 +38,7 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 		d.place = x.Place
 		d.named = copy(d.name[:], x.Name)
 	}
-	if found.Value < 0 {
-		d.Class = evidence.Other // no text tells the class
-	}
+	d.Class = evidence.Other // where neither text nor rules tell the class
 	for c, p := range found.Posterior {
 		if p > found.Posterior[d.Class] {
 			d.Class = evidence.Class(c)
@@ -48,7 +46,7 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 	}
 	for c, p := range found.Posterior {
 		switch {
-		case found.Value < 0 || p < unlikely:
+		case p < unlikely:
 			d.ClassScores[c] = MaxScore
 		case evidence.Class(c) == d.Class:
 			d.ClassScores[c] = d.Score

@@ -28,6 +28,28 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
+// ClassOfRule tells which class of attack a CRS rule looks for, by the file it stands in; ok is false where the file
+// mixes several or looks for none.
+func ClassOfRule(rule int) (c Class, ok bool) {
+	switch rule / 1000 {
+	case 930, 931:
+		return LFI, true
+	case 932:
+		return RCE, true
+	case 933:
+		return PHP, true
+	case 934:
+		return SSTI, true
+	case 941:
+		return XSS, true
+	case 942:
+		return SQLi, true
+	case 944:
+		return Java, true
+	}
+	return Other, false
+}
+
 // ClassOf maps the class label of a data set to a class.
 func ClassOf(label string) Class {
 	switch label {

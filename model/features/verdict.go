@@ -3,6 +3,8 @@
 package features
 
 import (
+	"math"
+
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/request"
 )
@@ -43,6 +45,7 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 	if s.Found.Value >= 0 {
 		s.quote(x.Chains, v.Values[s.Found.Value].Text)
 	}
+	x.classify(s, v)
 	s.Vector[0], s.Vector[1], s.Vector[2] = float32(flagged), float32(joint), float32(novelty)
 }
 
@@ -91,4 +94,26 @@ func (s *Scratch) quote(c *evidence.Chains, text string) {
 	s.Found.Evidence = t.Evidence
 	s.Found.Posterior = c.Classify(&s.scanner, t)
 	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
+}
+
+// classify adds to what the text says of the attack's class what the matched rules say: each counting rule of a class's
+// own file, up to three, speaks for it like a nat of evidence.
+func (x *Extractor) classify(s *Scratch, v *request.View) {
+	const most = 3
+	var rules [evidence.Classes]int
+	for i := range v.Matches {
+		if m := &v.Matches[i]; v.Counts(m) {
+			if c, ok := evidence.ClassOfRule(m.Rule); ok {
+				rules[c]++
+			}
+		}
+	}
+	sum := 0.0
+	for c, n := range rules {
+		s.Found.Posterior[c] += float64(min(n, most))
+		sum += math.Exp(s.Found.Posterior[c])
+	}
+	for c := range s.Found.Posterior {
+		s.Found.Posterior[c] -= math.Log(sum)
+	}
 }
