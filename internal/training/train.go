@@ -6,15 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mlverdict/mlverdict/model"
-	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
 	"github.com/mlverdict/mlverdict/model/forest"
 	"github.com/mlverdict/mlverdict/model/request"
@@ -76,120 +71,6 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 	return model.New(parts)
 }
 
-// learn learns both witnesses, where the schema has them, and puts them into parts. It returns for each fold the
-// extractor that measures it, learned without it.
-func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.Extractor, err error) {
-	if p.Schema != features.Verdict {
-		for f := range measures {
-			measures[f] = &features.Extractor{Schema: p.Schema}
-		}
-		return measures, nil
-	}
-	attacks := c.texts()
-	if len(attacks) == 0 {
-		return measures, errors.New("training: no attacks (rows with the label attack)")
-	}
-	split := c.split(attacks, c.vocabulary(attacks, p))
-	var all *features.Extractor
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for without := range folds + 1 {
-		group.Go(func() error {
-			x, err := compile(split[:], without, p)
-			if without < folds {
-				measures[without] = x
-			} else {
-				all = x
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return measures, err
-	}
-	parts.Chains, parts.Rules = all.Chains, all.Rules
-	return measures, nil
-}
-
-// part is what one fold of the corpus tells.
-type part struct {
-	normal  *evidence.Counts
-	attacks [evidence.Classes]*evidence.Counts
-	rules   *evidence.RuleCounts
-	samples []evidence.Sample
-}
-
-// split counts the corpus by fold. A text that several normal requests carry counts once.
-func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts [folds]part) {
-	for f := range parts {
-		parts[f] = part{normal: evidence.NewCounts(), rules: evidence.NewRuleCounts()}
-		for class := range parts[f].attacks {
-			parts[f].attacks[class] = evidence.NewCounts()
-		}
-	}
-	seen := map[string]struct{}{}
-	for i := range c.Normal {
-		n := &c.Normal[i]
-		f := &parts[fold(n.Group)]
-		f.rules.Add(&n.View, n.Group)
-		for _, v := range n.View.Values {
-			if _, repeated := seen[v.Text]; !repeated {
-				seen[v.Text] = struct{}{}
-				f.normal.Add(v.Text, vocabulary, 1)
-				f.samples = append(f.samples, evidence.Sample{Text: v.Text, Weight: 1})
-			}
-		}
-	}
-	weights := classWeights(attacks)
-	for _, a := range attacks {
-		f := &parts[fold(a.Group)]
-		f.attacks[a.Class].Add(a.Text, vocabulary, 1)
-		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Weight: weights[a.Class]})
-	}
-	return parts
-}
-
-// classWeights gives the texts of a class the more weight the rarer it is, by the square root of its share and at
-// most maxWeight.
-func classWeights(attacks []Attack) (weights [evidence.Classes]float64) {
-	const maxWeight = 3
-	var number [evidence.Classes]float64
-	for _, a := range attacks {
-		number[a.Class]++
-	}
-	for class, n := range number {
-		weights[class] = min(math.Sqrt(0.25*float64(len(attacks))/max(n, 1)), maxWeight)
-	}
-	return weights
-}
-
-// compile makes an extractor from all parts but one.
-func compile(parts []part, without int, p Params) (*features.Extractor, error) {
-	rules := evidence.NewRuleCounts()
-	var normal []*evidence.Counts
-	var attacks [evidence.Classes]*evidence.Counts
-	for class := range attacks {
-		attacks[class] = evidence.NewCounts()
-	}
-	var samples []evidence.Sample
-	for f, part := range parts {
-		if f == without {
-			continue
-		}
-		rules.Merge(part.rules)
-		normal = append(normal, part.normal)
-		for class, counts := range part.attacks {
-			attacks[class].Merge(counts)
-		}
-		samples = append(samples, part.samples...)
-	}
-	chains, err := evidence.CompileChains(normal, attacks, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
-	if err != nil {
-		return nil, err
-	}
-	return &features.Extractor{Schema: p.Schema, Chains: chains, Rules: evidence.CompileRules(rules)}, nil
-}
-
 // extractor measures as the finished model will.
 func extractor(p *model.Parts) *features.Extractor {
 	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
@@ -222,27 +103,6 @@ func (c *Corpus) weigh(f *forest.Forest, all *features.Extractor, measures [fold
 		return f, nil // nothing to weigh by: too little traffic that CRS flags
 	}
 	return f.Weigh(rows, harmful, importance)
-}
-
-// vocabulary takes the words that enough different requests or payloads carry: a word of one visitor or of one
-// payload must not enter a model.
-func (c *Corpus) vocabulary(attacks []Attack, p Params) evidence.Vocabulary {
-	normal, attack := evidence.WordCounts{}, evidence.WordCounts{}
-	var texts []string
-	for i := range c.Normal {
-		texts = texts[:0]
-		for _, v := range c.Normal[i].View.Values {
-			texts = append(texts, v.Text)
-		}
-		normal.Add(texts...)
-	}
-	for _, a := range attacks {
-		attack.Add(a.Text)
-	}
-	v := evidence.Vocabulary{}
-	normal.AtLeast(p.Carriers, v)
-	attack.AtLeast(p.AttackUse, v)
-	return v
 }
 
 // fold tells to which part a group belongs.

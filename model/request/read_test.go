@@ -165,7 +165,6 @@ func TestReadFlagsTheValueThatMatched(t *testing.T) {
 				flagged = append(flagged, v.Values[s.Lo:s.Hi]...)
 			}
 			assert.Equal(t, []request.Value{tt.want}, flagged)
-			assert.Equal(t, uint(1)<<tt.want.Place, v.Places(&m))
 			where := slices.Index(v.Values, tt.want)
 			assert.True(t, v.Flagged(nil)[where])
 		})
@@ -248,5 +247,4 @@ func TestFlaggedWithOddSpans(t *testing.T) {
 		{Rule: 920100, Paranoia: 1, Spans: []request.Span{{Lo: 0, Hi: 2}}},
 	}}
 	assert.Equal(t, []bool{true, false}, v.Flagged([]bool{true, true, true}), "one counting match of a payload rule")
-	assert.Equal(t, uint(1)<<request.Path, v.Places(&v.Matches[0]))
 }

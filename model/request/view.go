@@ -117,17 +117,6 @@ func (m *Match) Payload() bool {
 	return file == 913 || file == 921 || file == 922 || file >= 930 && file < 945
 }
 
-// Places returns the set of places that the match's spans touch, bit 1<<p for place p.
-func (v *View) Places(m *Match) uint {
-	var set uint
-	for _, s := range m.Spans {
-		for j := max(s.Lo, 0); j < s.Hi && int(j) < len(v.Values); j++ {
-			set |= 1 << v.Values[j].Place
-		}
-	}
-	return set
-}
-
 // ParanoiaLevels is the number of CRS's paranoia levels.
 const ParanoiaLevels = 4
 
