@@ -83,10 +83,11 @@ evaluate: ## count what is denied of the request files in DATA=DIR, at paranoia 
 KEEP = $(wildcard scripts/one_class.json)
 
 .PHONY: scoreboard
-scoreboard: ## hold the model against its rivals on the request files in DATA=DIR; writes docs/results.md and docs/img
+scoreboard: ## hold the model against its rivals on the request files in DATA=DIR; prints the tables, writes docs/results.md and docs/img
 	@[ -n "$(DATA)" ] || { echo 'make scoreboard: DATA is missing: make scoreboard DATA=DIR, with DIR holding benign-browsing-dev.jsonl.gz and others'; exit 1; }
 	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) $(addprefix --manifest ,$(wildcard model/default.manifest.gz)) $(addprefix --keep ,$(KEEP)) \
 		--mistakes mistakes.json -o scoreboard.json --markdown docs/results.md --images docs/img $(DATA)
+	@cat docs/results.md
 
 .PHONY: one-class
 one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR
