@@ -113,7 +113,8 @@ type Recorded struct {
 const batch = 256
 
 // Recordings yields a recording for each request, in order, from the cache where it is known and by replaying
-// elsewhere, on workers goroutines (0 = one a core). A bare payload has an empty recording.
+// elsewhere, on workers goroutines (0 = one a core). A bare payload has an empty recording. An error without a request is
+// the cache's own: what could not be stored is replayed again next time.
 func (c *Cache) Recordings(ctx context.Context, in iter.Seq[*traffic.Request], workers int) iter.Seq[Recorded] {
 	type result struct {
 		Recorded
@@ -133,21 +134,24 @@ func (c *Cache) Recordings(ctx context.Context, in iter.Seq[*traffic.Request], w
 	}
 	return func(yield func(Recorded) bool) {
 		pending := map[[sha256.Size]byte]*Recording{}
-		defer func() { c.store(pending) }()
 		for res := range Parallel(ctx, in, workers, recall) {
 			if res.fresh {
 				rec := res.Recording
 				pending[res.key] = &rec
-				if len(pending) >= batch {
-					if err := c.store(pending); err != nil {
-						res.Err = err
-					}
-					clear(pending)
-				}
 			}
 			if !yield(res.Recorded) {
+				c.store(pending) // nobody is left to hear of an error; what is lost is replayed again
 				return
 			}
+			if len(pending) >= batch {
+				if err := c.store(pending); err != nil && !yield(Recorded{Err: err}) {
+					return
+				}
+				clear(pending)
+			}
+		}
+		if err := c.store(pending); err != nil {
+			yield(Recorded{Err: err})
 		}
 	}
 }
