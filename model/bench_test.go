@@ -49,3 +49,13 @@ func page(n, length int) *request.View {
 	}
 	return v
 }
+
+// BenchmarkRead measures what a model costs at start-up.
+func BenchmarkRead(b *testing.B) {
+	file := model.Default().Bytes()
+	for b.Loop() {
+		if _, err := model.Read(file); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
