@@ -4,11 +4,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -130,7 +132,9 @@ func newLoad(t *testing.T, c *caddy) *load {
 		l.clients.Go(func() {
 			defer client.CloseIdleConnections()
 			for !l.ending.Load() {
-				a, err := send(client, newRequest(t, http.MethodGet, c.url+"/load"+injectionQuery, nil))
+				a, err := deliver(client, func() *http.Request {
+					return newRequest(t, http.MethodGet, c.url+"/load"+injectionQuery, nil)
+				})
 				l.mu.Lock()
 				if l.count[a.status]++; err != nil {
 					l.errs = append(l.errs, err)
@@ -141,6 +145,17 @@ func newLoad(t *testing.T, c *caddy) *load {
 	}
 	t.Cleanup(func() { l.ending.Store(true); l.clients.Wait() })
 	return l
+}
+
+// deliver sends a request, and once again if its connection is reset before any answer, as clients may with idempotent
+// requests (RFC 9110, 9.2.2) and browsers do. At a reload Caddy's old configuration closes its own listening socket, and
+// the kernel resets the new connections that were still waiting to be accepted there: their requests reached nobody.
+func deliver(client *http.Client, request func() *http.Request) (answer, error) {
+	a, err := send(client, request())
+	if errors.Is(err, syscall.ECONNRESET) {
+		a, err = send(client, request())
+	}
+	return a, err
 }
 
 // wait returns when a hundred more answers of a status have come.
