@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -99,14 +100,21 @@ func encode(p *Parts) ([]byte, error) {
 	return b, nil
 }
 
-// ReadFile reads a model file's bytes from r. It refuses more than [MaxFileSize] without having read much more, so that
-// a device or a file of any size does no harm.
-func ReadFile(r io.Reader) ([]byte, error) {
-	file, err := io.ReadAll(io.LimitReader(r, MaxFileSize+1))
-	if err == nil && len(file) > MaxFileSize {
-		err = fmt.Errorf("model: %w: more than %d bytes, no model is that large", ErrFormat, MaxFileSize)
+// ReadFile reads a model file's bytes. It refuses more than [MaxFileSize], by the file's size where it has one and by
+// what was read of a device, so that a file of any size does no harm.
+func ReadFile(f fs.File) ([]byte, error) {
+	tooLarge := fmt.Errorf("model: %w: more than %d bytes, no model is that large", ErrFormat, MaxFileSize)
+	if info, err := f.Stat(); err == nil && info.Size() > MaxFileSize {
+		return nil, tooLarge
 	}
-	return file, err
+	var file bytes.Buffer
+	if _, err := file.ReadFrom(io.LimitReader(f, MaxFileSize+1)); err != nil {
+		return nil, err
+	}
+	if file.Len() > MaxFileSize {
+		return nil, tooLarge
+	}
+	return file.Bytes(), nil
 }
 
 // Read parses a model file, which it does not keep. Any error wraps [ErrFormat].
