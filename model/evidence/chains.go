@@ -69,30 +69,23 @@ func (c *Chains) index() {
 	}
 }
 
-// find looks an n-gram up.
-func (c *Chains) find(key uint32) (e entry, ok bool) {
+// find looks an n-gram up. The entry's key is 0 where the chains do not know it.
+func (c *Chains) find(key uint32) entry {
 	for i := key & c.mask; ; i = (i + 1) & c.mask {
-		e = c.table[i]
-		if e.key == key {
-			return e, key != 0
-		}
-		if e.key == 0 {
-			return e, false
+		if e := c.table[i]; e.key == key || e.key == 0 {
+			return e
 		}
 	}
 }
 
 // Scanner holds the buffers of a scan. A zero Scanner is ready; it is not safe for concurrent use.
-type Scanner struct {
-	decoded []byte
-	state   scanState
-}
+type Scanner struct{ decoded []byte }
 
-// scanState is where a scan stands: the n-grams that end at the last token, and the best stretch so far.
-type scanState struct {
-	keys  [Order + 1]uint32 // keys of the n-grams of 1..Order-1 tokens that end at the last token
-	back  [Order + 1]int32  // their back-off ratios
-	known int               // how many of them the chains know: those of length 1..known
+// history is where a scan stands: the n-grams of 1..known tokens that end at the last token, which the chains know.
+type history struct {
+	keys  [Order]uint32 // by number of tokens; [0] is unused
+	back  [Order]int32  // their back-off ratios
+	known int           // at most Order-1
 }
 
 // Decoded returns the decoded text of the last scan, valid until the next one.
@@ -117,19 +110,14 @@ func (c *Chains) scanDecoded(s *Scanner) Text {
 	var best, sum int64
 	var t Text
 	from, fromToken := 0, 0
-	s.state = scanState{}
+	var before history
 	for pos := 0; pos < len(s.decoded); t.Length++ {
-		word, tok, n := next(s.decoded[pos:])
-		if word != 0 {
-			if _, ok := c.find(word); ok {
-				tok = word
-			}
-		}
+		tok, e, n := c.next(s.decoded[pos:])
 		if sum <= 0 {
 			sum, from, fromToken = 0, pos, t.Length
 		}
 		pos += n
-		sum += int64(c.ratio(&s.state, tok)) - drift
+		sum += int64(min(max(c.ratio(&before, tok, e), -clip*scale), clip*scale)) - drift
 		if sum > best {
 			best, t.Lo, t.Hi, t.Tokens = sum, from, pos, t.Length+1-fromToken
 		}
@@ -138,37 +126,44 @@ func (c *Chains) scanDecoded(s *Scanner) Text {
 	return t
 }
 
-// ratio returns the log-likelihood ratio of a token after those before it, clipped, in units of 1/scale nat, and moves
-// on.
-func (c *Chains) ratio(st *scanState, tok token) int32 {
-	return min(max(c.rawRatio(st, tok), -clip*scale), clip*scale)
+// next cuts the first token off b, which must not be empty, and looks it up. A word that the chains do not know is its
+// shape.
+func (c *Chains) next(b []byte) (tok token, e entry, n int) {
+	word, tok, n := next(b)
+	if word != 0 {
+		if e = c.find(word); e.key != 0 {
+			return word, e, n
+		}
+	}
+	return tok, c.find(tok), n
 }
 
-func (c *Chains) rawRatio(st *scanState, tok token) int32 {
-	var now scanState
-	now.keys[1] = tok
-	e, ok := c.find(tok)
-	r := int32(e.ratio)
-	if ok {
-		now.back[1], now.known = int32(e.back), 1
-	} else {
-		r = 0
-	}
-	matching := ok
-	for n := 2; n <= st.known+1 && n <= Order; n++ {
-		if matching {
-			now.keys[n] = extend(st.keys[n-1], tok)
-			if e, ok = c.find(now.keys[n]); ok {
-				r = int32(e.ratio)
-				now.back[n], now.known = int32(e.back), n
-				continue
-			}
-			matching = false
+// ratio returns the log-likelihood ratio of a token, whose entry is e, after those before it, in units of 1/scale nat,
+// and moves on: the ratio of the longest known n-gram that ends at the token, with the back-offs of the longer contexts
+// that were known and are not continued.
+func (c *Chains) ratio(h *history, tok token, e entry) (r int32) {
+	before, n := h.known, 0
+	for key := tok; e.key != 0; {
+		r = int32(e.ratio)
+		if n == Order-1 {
+			return r
 		}
-		r += st.back[n-1]
+		n++
+		context, back := h.keys[n], h.back[n]
+		h.keys[n], h.back[n] = key, int32(e.back)
+		h.known = n
+		if n > before {
+			return r
+		}
+		key = extend(context, tok)
+		if e = c.find(key); e.key == 0 {
+			r += back
+		}
 	}
-	now.known = min(now.known, Order-1)
-	*st = now
+	for _, back := range h.back[n+1 : before+1] {
+		r += back
+	}
+	h.known = n
 	return r
 }
 

@@ -81,13 +81,8 @@ func (c *Chains) Classify(s *Scanner, t Text) (posterior [Classes]float64) {
 	var previous uint32
 	first := true
 	for rest := s.decoded[t.Lo:t.Hi]; len(rest) > 0; {
-		word, tok, n := next(rest)
+		tok, _, n := c.next(rest)
 		rest = rest[n:]
-		if word != 0 {
-			if _, ok := c.find(word); ok {
-				tok = word
-			}
-		}
 		c.classes.vote(&posterior, tok)
 		if !first {
 			c.classes.vote(&posterior, extend(previous, tok))

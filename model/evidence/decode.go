@@ -8,20 +8,30 @@ import "unicode/utf8"
 // without end.
 const maxRounds = 3
 
+// lower puts a letter in lower case; escape marks the bytes that may begin an escape. Tables, because a branch for
+// each byte of text costs more.
+var lower, escape = func() (lower [256]byte, escape [256]bool) {
+	for c := range lower {
+		lower[c] = byte(c)
+		if 'A' <= c && c <= 'Z' {
+			lower[c] |= 0x20
+		}
+	}
+	for _, c := range []byte{'%', '&', '\\', 0xC0, 0xC1} {
+		escape[c] = true
+	}
+	return lower, escape
+}()
+
 // appendDecoded appends s to dst with letters in lower case and with percent, HTML-entity and backslash escapes
 // undone, again until nothing changes or maxRounds is reached. The result is never longer than s.
 func appendDecoded(dst []byte, s string) []byte {
 	start := len(dst)
+	dst = append(dst, s...)
 	escaped := false
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c |= 0x20
-		case c == '%' || c == '&' || c == '\\' || c == 0xC0 || c == 0xC1:
-			escaped = true
-		}
-		dst = append(dst, c)
+	for i, c := range dst[start:] {
+		dst[start+i] = lower[c]
+		escaped = escaped || escape[c]
 	}
 	for round := 0; escaped && round < maxRounds; round++ {
 		var text []byte
@@ -35,6 +45,11 @@ func appendDecoded(dst []byte, s string) []byte {
 func unescape(b []byte) (out []byte, changed bool) {
 	w := 0
 	for i := 0; i < len(b); {
+		if !escape[b[i]] {
+			b[w] = b[i]
+			w, i = w+1, i+1
+			continue
+		}
 		r, n := rune(-1), 0
 		switch b[i] {
 		case '%':

@@ -76,15 +76,12 @@ func (r *refiner) tokenise(c *Chains, samples []Sample) {
 	for _, s := range samples {
 		sample := refineSample{lo: len(r.base), attack: s.Attack, weight: s.Weight}
 		buf = appendDecoded(buf[:0], s.Text)
-		var st scanState
+		var before history
 		for rest := buf; len(rest) > 0; {
-			word, tok, n := next(rest)
+			tok, e, n := c.next(rest)
 			rest = rest[n:]
-			if _, known := index[word]; known {
-				tok = word
-			}
-			r.grams = append(r.grams, gramsAt(index, &st, tok))
-			r.base = append(r.base, float64(c.rawRatio(&st, tok))/scale)
+			r.grams = append(r.grams, gramsAt(index, &before, tok))
+			r.base = append(r.base, float64(c.ratio(&before, tok, e))/scale)
 		}
 		sample.hi = len(r.base)
 		if sample.hi > sample.lo {
@@ -94,7 +91,7 @@ func (r *refiner) tokenise(c *Chains, samples []Sample) {
 }
 
 // gramsAt lists the entries of the known n-grams that end at tok.
-func gramsAt(index map[uint32]int32, st *scanState, tok token) (grams [Order]int32) {
+func gramsAt(index map[uint32]int32, h *history, tok token) (grams [Order]int32) {
 	key, n := tok, 0
 	for {
 		i, ok := index[key]
@@ -103,10 +100,10 @@ func gramsAt(index map[uint32]int32, st *scanState, tok token) (grams [Order]int
 		}
 		grams[n] = i
 		n++
-		if n == Order || n > st.known {
+		if n == Order || n > h.known {
 			break
 		}
-		key = extend(st.keys[n], tok)
+		key = extend(h.keys[n], tok)
 	}
 	for ; n < Order; n++ {
 		grams[n] = -1
