@@ -64,11 +64,11 @@ bench: ## every benchmark
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
-	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do \
-		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$dir/*_test.go | cut -d' ' -f2); do \
-			echo "$$dir $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
-		done; \
-	done
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: fuzz-long
+fuzz-long: ## every fuzz target 2,000,000 times, the whole transaction 100,000 times; takes hours
+	scripts/fuzz 2000000x 100000x
 
 .PHONY: train
 train: ## train the embedded model on the data sets in DATA=DIR (OUT=FILE.model for another place)

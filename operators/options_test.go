@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -50,6 +52,26 @@ func TestArguments(t *testing.T) {
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+// FuzzArguments: no argument panics; what is taken has a threshold that can be one, and an error says whose it is.
+func FuzzArguments(f *testing.F) {
+	for _, seed := range []string{"50", " %{tx.limit} model=/a b", "99 model=", "model=/a", "%{tx.", "1\t2"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, arguments string) {
+		if _, err := operators.New(plugintypes.OperatorOptions{Arguments: arguments}); err != nil {
+			assert.ErrorContains(t, err, "@detectAnomaly")
+			return
+		}
+		limit, rest, _ := strings.Cut(strings.TrimSpace(arguments), " ")
+		assert.Empty(t, strings.TrimSpace(rest), "a model needs a file system")
+		if n, err := strconv.Atoi(limit); err == nil {
+			assert.True(t, n >= model.MinScore && n <= model.MaxScore, limit)
+		} else {
+			assert.Contains(t, limit, "%{")
+		}
+	})
 }
 
 // Where the model comes from: the argument, else the data set, else the embedded one.

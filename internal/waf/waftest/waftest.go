@@ -17,6 +17,7 @@ import (
 
 	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
+	"github.com/corazawaf/coraza/v3/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlverdict/mlverdict/internal/waf"
@@ -120,8 +121,13 @@ func Send(w coraza.WAF, r *http.Request) (Answer, error) {
 	if it == nil {
 		it = tx.ProcessResponseHeaders(http.StatusOK, "HTTP/1.1")
 	}
-	tx.ProcessLogging()
+	return AnswerOf(tx, it), nil
+}
 
+// AnswerOf ends a transaction with phase 5 and tells what was made of it, given what interrupted it. Closing it is left
+// to the caller.
+func AnswerOf(tx types.Transaction, it *types.Interruption) Answer {
+	tx.ProcessLogging()
 	a := Answer{Status: http.StatusOK, Log: map[int]string{}, TX: map[string]string{}}
 	if it != nil {
 		a.Status, a.Rule = it.Status, it.RuleID
@@ -134,7 +140,7 @@ func Send(w coraza.WAF, r *http.Request) (Answer, error) {
 	for _, data := range tx.(plugintypes.TransactionState).Variables().TX().FindAll() {
 		a.TX[data.Key()] = data.Value()
 	}
-	return a, nil
+	return a
 }
 
 // Ask is Send for a test's own goroutine.
