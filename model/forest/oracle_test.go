@@ -137,7 +137,8 @@ type flatForest struct {
 type flatNode struct {
 	feature, left int32 // left is 0 in a leaf; right is left + 1
 	threshold     float32
-	length        float64
+	weight        float32 // of a leaf
+	length        float64 // of the path to a leaf
 }
 
 func flatten(f naiveForest) (flat flatForest) {
@@ -160,9 +161,30 @@ func flatten(f naiveForest) (flat flatForest) {
 	return flat
 }
 
+// flattenWeighed is the same for a forest whose leaves have weights.
+func flattenWeighed(f *Forest) (flat flatForest) {
+	for i, n := range f.nodes {
+		if f.sizes[i] > 0 {
+			leaf := flatNode{weight: f.weights[i], length: float64(n.link>>linkShift) + naiveAverage(int(f.sizes[i]))}
+			flat.nodes = append(flat.nodes, leaf)
+			continue
+		}
+		flat.nodes = append(flat.nodes, flatNode{feature: int32(n.link >> linkShift), left: int32(n.link & linkMask), threshold: n.threshold})
+	}
+	for t := range f.trees {
+		flat.roots = append(flat.roots, int32(f.groups[t/lanes].root[t%lanes]))
+	}
+	return flat
+}
+
 // pathLength wants a row as long as the forest has features.
 func (f flatForest) pathLength(x []float32) float64 {
-	sum := 0.0
+	sum, _ := f.walk(x)
+	return sum / float64(len(f.roots))
+}
+
+// walk returns the sums of the path lengths and of the weights.
+func (f flatForest) walk(x []float32) (length, weight float64) {
 	for _, i := range f.roots {
 		n := &f.nodes[i]
 		for n.left != 0 {
@@ -172,7 +194,8 @@ func (f flatForest) pathLength(x []float32) float64 {
 				n = &f.nodes[n.left]
 			}
 		}
-		sum += n.length
+		length += n.length
+		weight += float64(n.weight)
 	}
-	return sum / float64(len(f.roots))
+	return length, weight
 }

@@ -3,8 +3,10 @@
 package forest
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -81,4 +83,48 @@ func TestWeighRefuses(t *testing.T) {
 	assert.Error(t, err, "one label only")
 	_, err = new(Forest).Weigh([][]float32{{1}, {2}}, []bool{true, false}, []float64{1, 1})
 	assert.Error(t, err, "no trees")
+}
+
+// TestShippedForestWalksLikeTheFlatOne: a forest with weights, all trees together, gives what one tree at a time gives.
+func TestShippedForestWalksLikeTheFlatOne(t *testing.T) {
+	f := shipped(t)
+	flat := flattenWeighed(f)
+	for _, x := range rowsAmongCuts(f, 4096, rand.New(rand.NewPCG(1, 2))) {
+		length, weight := f.walk(x)
+		flatLength, flatWeight := flat.walk(x)
+		require.Equal(t, [2]float64{flatLength, flatWeight}, [2]float64{length, weight})
+	}
+}
+
+// shipped reads the forest out of the embedded model's file, which package model, that imports this one, describes.
+func shipped(tb testing.TB) *Forest {
+	tb.Helper()
+	file, err := os.ReadFile("../default.model")
+	require.NoError(tb, err)
+	rest := file[12:] // magic and format
+	for range 3 {     // header, chains, rules
+		rest = rest[4+binary.LittleEndian.Uint32(rest):]
+	}
+	f, err := Decode(rest[4:][:binary.LittleEndian.Uint32(rest)])
+	require.NoError(tb, err)
+	require.NotNil(tb, f.weights)
+	return f
+}
+
+// rowsAmongCuts draws each feature from the thresholds at which the forest cuts it, and moves it a little.
+func rowsAmongCuts(f *Forest, n int, rng *rand.Rand) [][]float32 {
+	cuts := make([][]float32, f.features)
+	for i, node := range f.nodes {
+		if f.sizes[i] == 0 {
+			feature := node.link >> linkShift
+			cuts[feature] = append(cuts[feature], node.threshold)
+		}
+	}
+	rows := make([][]float32, n)
+	for r := range rows {
+		for _, at := range cuts {
+			rows[r] = append(rows[r], at[rng.IntN(len(at))]+rng.Float32()-0.5)
+		}
+	}
+	return rows
 }
