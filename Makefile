@@ -7,6 +7,7 @@ TRAIN       := benign-browsing-train.jsonl.gz benign-api.jsonl.gz benign-hard.js
                payloads-train.jsonl.gz attack-crs-regression-train.jsonl.gz
 TUNE        := benign-browsing-dev.jsonl.gz
 
+SHELL         := /bin/bash
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -53,22 +54,39 @@ lint: ## gofmt, go vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 .PHONY: tidy
-tidy: ## go mod tidy in all three modules, after a change of go.mod
+tidy: ## go mod tidy in all four modules, after a change of go.mod
 	go mod tidy
 	cd ftw && go mod tidy
 	cd e2e && go mod tidy
+	cd performance && go mod tidy
 
 .PHONY: bench
-bench: ## every benchmark
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## every benchmark and scikit-learn's forest in turns, compared by benchstat and with what must be reached
+	cd performance && go run . bench $(BENCH)
+
+.PHONY: performance
+performance: ## the same, into docs/performance.md and docs/img
+	cd performance && go run . bench $(BENCH) --into ../docs/performance.md --images ../docs/img
+
+.PHONY: soak
+soak: ## a million requests through one WAF: does memory grow? into docs/performance.md; takes half an hour
+	cd performance && go run . soak $(SOAK) --into ../docs/performance.md
+
+.PHONY: load
+load: ## wrk (installed where it is missing) against mlverdict serve while verdicts are checked, into docs/performance.md
+	scripts/load $(LOAD) --into ../docs/performance.md
+
+.PHONY: performance-test
+performance-test: ## the tests of what measures
+	cd performance && go vet ./... && go run $(STATICCHECK) ./... && go test ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-long
-fuzz-long: ## every fuzz target 2,000,000 times, the whole transaction 100,000 times; takes hours
-	scripts/fuzz 2000000x 100000x
+fuzz-long: ## every fuzz target 2,000,000 times, whole transactions 100,000 times, into docs/performance.md; takes hours
+	set -o pipefail && scripts/fuzz 2000000x 100000x | tee /dev/stderr | (cd performance && go run . record fuzz --into ../docs/performance.md)
 
 .PHONY: train
 train: ## train the embedded model on the data sets in DATA=DIR (OUT=FILE.model for another place)
