@@ -201,7 +201,7 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	return &c, nil
 }
 
-// writeModel writes the model, its manifest and its card, each whole or not at all.
+// writeModel writes the model, its manifest and its card: all of them, or none where one cannot be written.
 func writeModel(path string, m *model.Model, corpus *training.Corpus) error {
 	stem := strings.TrimSuffix(path, ".model")
 	var manifest bytes.Buffer
@@ -212,10 +212,25 @@ func writeModel(path string, m *model.Model, corpus *training.Corpus) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
-	const mode = 0o644
-	return errors.Join(
-		renameio.WriteFile(path, m.Bytes(), mode),
-		renameio.WriteFile(stem+".manifest.gz", manifest.Bytes(), mode),
-		renameio.WriteFile(stem+".md", training.Card(m, corpus), mode),
-	)
+	var pending []*renameio.PendingFile
+	for _, f := range []struct {
+		path    string
+		content []byte
+	}{{path, m.Bytes()}, {stem + ".manifest.gz", manifest.Bytes()}, {stem + ".md", training.Card(m, corpus)}} {
+		file, err := renameio.NewPendingFile(f.path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+		if err != nil {
+			return err
+		}
+		defer file.Cleanup()
+		if _, err := file.Write(f.content); err != nil {
+			return err
+		}
+		pending = append(pending, file)
+	}
+	for _, file := range pending {
+		if err := file.CloseAtomicallyReplace(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
