@@ -3,6 +3,7 @@
 package model
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -80,6 +81,49 @@ func Calibrate(anomalies []float64) (Calibration, error) {
 		}
 	}
 	return c, nil
+}
+
+const (
+	trusted       = 20  // the score up to which a calibration is kept when it is adapted
+	priorRequests = 200 // requests as which the present calibration counts then
+)
+
+// Adapt returns the calibration as it is for traffic of which a sample is at hand: the anomalies of requests that CRS flags,
+// most of which are normal. What scores up to 20 stands for too few normal requests to be counted, and attacks among
+// the sample score so: these cuts stay, and what reaches them is left out. Below, the sample, and the present scale as the
+// prior, tell what share of the rest an anomaly stands for. An empty sample changes nothing.
+func (c *Calibration) Adapt(anomalies []float64) Calibration {
+	type point struct{ anomaly, weight float64 }
+	least := Share(trusted) // share of the normal requests that is not looked at
+	var points []point
+	total := float64(priorRequests)
+	for s := trusted + 1; s <= MaxScore; s++ {
+		points = append(points, point{c[s-1], priorRequests * (Share(s) - Share(s-1)) / (1 - least)})
+	}
+	for _, a := range anomalies {
+		if a < c[trusted-1] {
+			points = append(points, point{a, 1})
+			total++
+		}
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(b.anomaly, a.anomaly) })
+	out := *c
+	reached, i, cut := 0.0, 0, c[trusted-1]
+	for s := trusted + 1; s <= MaxScore; s++ {
+		allowed := total*(Share(s)-least)/(1-least) + 1e-9
+		for i < len(points) {
+			next, weight := i, 0.0 // the points that share the next anomaly: a cut takes all or none of them
+			for ; next < len(points) && points[next].anomaly == points[i].anomaly; next++ {
+				weight += points[next].weight
+			}
+			if reached+weight > allowed {
+				break
+			}
+			reached, cut, i = reached+weight, points[i].anomaly, next
+		}
+		out[s-1] = cut
+	}
+	return out
 }
 
 const calibrationSize = MaxScore * 8

@@ -28,10 +28,12 @@ import (
 //	rules       uint32 length, see evidence.Rules.AppendBinary; empty without rule evidence
 //	forest      uint32 length, see forest.Forest.AppendBinary
 //	calibration uint32 length, 4 paranoia levels × 99 float64
+//	baseline    uint32 length, see evidence.Baseline.AppendBinary; in format 2 only, which is that of a site's model
 //	checksum    32 bytes, SHA-256 of all before it
 const (
 	magic        = "MLVERDICT\n"
-	format       = 1
+	format       = 1 // without a baseline
+	siteFormat   = 2 // with one
 	checksumSize = sha256.Size
 )
 
@@ -87,8 +89,12 @@ func encode(p *Parts) ([]byte, error) {
 	for i := range p.Calibration {
 		calibration = p.Calibration[i].appendBinary(calibration)
 	}
-	b := binary.LittleEndian.AppendUint16([]byte(magic), format)
-	for _, section := range [][]byte{head, chains, rules, trees, calibration} {
+	version, sections := uint16(format), [][]byte{head, chains, rules, trees, calibration}
+	if p.Baseline != nil {
+		version, sections = siteFormat, append(sections, p.Baseline.AppendBinary(nil))
+	}
+	b := binary.LittleEndian.AppendUint16([]byte(magic), version)
+	for _, section := range sections {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(section)))
 		b = append(b, section...)
 	}
@@ -126,22 +132,26 @@ func Read(file []byte) (*Model, error) {
 		return nil, fmt.Errorf("model: %w: no mlverdict model", ErrFormat)
 	}
 	body, sum := file[:len(file)-checksumSize], file[len(file)-checksumSize:]
-	if got := binary.LittleEndian.Uint16(body[len(magic):]); got != format {
-		return nil, fmt.Errorf("model: %w: format %d is not supported (want %d)", ErrFormat, got, format)
+	version := binary.LittleEndian.Uint16(body[len(magic):])
+	if version != format && version != siteFormat {
+		return nil, fmt.Errorf("model: %w: format %d is not supported (want %d or %d)", ErrFormat, version, format, siteFormat)
 	}
 	if want := sha256.Sum256(body); subtle.ConstantTimeCompare(want[:], sum) == 0 {
 		return nil, fmt.Errorf("model: %w: checksum does not match, the file is damaged or cut short", ErrFormat)
 	}
-	p, err := decode(body[len(magic)+2:])
+	p, err := decode(body[len(magic)+2:], version == siteFormat)
 	if err != nil {
 		return nil, err
 	}
 	return assemble(p, bytes.Clone(file))
 }
 
-func decode(b []byte) (Parts, error) {
-	var sections [5][]byte
+func decode(b []byte, site bool) (Parts, error) {
+	var sections [6][]byte
 	for i := range sections {
+		if i == 5 && !site {
+			break
+		}
 		if len(b) < 4 || uint64(binary.LittleEndian.Uint32(b)) > uint64(len(b)-4) {
 			return Parts{}, fmt.Errorf("model: %w: section %d is cut short", ErrFormat, i)
 		}
@@ -167,6 +177,11 @@ func decode(b []byte) (Parts, error) {
 	}
 	if p.Forest, err = forest.Decode(sections[3]); err != nil {
 		return p, fmt.Errorf("model: %w: %w", ErrFormat, err)
+	}
+	if site {
+		if p.Baseline, err = evidence.DecodeBaseline(sections[5]); err != nil {
+			return p, fmt.Errorf("model: %w: %w", ErrFormat, err)
+		}
 	}
 	return p, decodeCalibration(sections[4], &p)
 }

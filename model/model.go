@@ -38,8 +38,9 @@ type Parts struct {
 	Schema      *features.Schema
 	Seed        uint64
 	Data        Data
-	Chains      *evidence.Chains // nil where the schema has no payload evidence
-	Rules       *evidence.Rules  // nil where the schema has no rule evidence
+	Chains      *evidence.Chains   // nil where the schema has no payload evidence
+	Rules       *evidence.Rules    // nil where the schema has no rule evidence
+	Baseline    *evidence.Baseline // nil in a model of no site
 	Forest      *forest.Forest
 	Calibration [request.ParanoiaLevels]Calibration
 }
@@ -50,6 +51,10 @@ type Data struct {
 	Normal  int    `json:"normal"`  // normal requests trained on
 	Attacks int    `json:"attacks"` // attack payloads trained on
 	Tuning  int    `json:"tuning"`  // normal requests that the calibration was made on
+
+	// Of a model that was adapted to a site; the digest is that of the site's requests, the numbers above are the base's.
+	Base string `json:"base,omitempty"` // id of the model that it was made of
+	Site int    `json:"site,omitempty"` // requests of the site
 }
 
 // Model judges requests. It is immutable and safe for concurrent use.
@@ -82,7 +87,7 @@ func assemble(p Parts, file []byte) (*Model, error) {
 		parts:     p,
 		file:      file,
 		id:        hex.EncodeToString(file[len(file)-checksumSize:][:6]),
-		extractor: features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules},
+		extractor: features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline},
 		scratch:   sync.Pool{New: func() any { return new(features.Scratch) }},
 	}, nil
 }

@@ -15,10 +15,8 @@ import (
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/rivals"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
-	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/features"
-	"github.com/mlverdict/mlverdict/model/request"
 )
 
 // contenderNames are those that the command can build; a file of scores may add others.
@@ -95,10 +93,10 @@ func (l *league) contenders(scores string) (list []scoreboard.Contender, err err
 // adapters are those of the site-trained regime.
 func (l *league) adapters() (list []scoreboard.Adapter) {
 	if l.wants("mlverdict") {
-		list = append(list, adapted("mlverdict", "the model as given", func([]request.View) (*model.Model, error) { return l.model, nil }))
+		list = append(list, adapted("mlverdict", "the model as given", func([]scoreboard.Sample) (*model.Model, error) { return l.model, nil }))
 		if l.model.Parts().Schema == features.Verdict { // no other can be adapted
 			list = append(list, adapted("mlverdict-adapted", "the model adapted to the site",
-				func(own []request.View) (*model.Model, error) { return training.Adapt(l.model, own) }))
+				func(own []scoreboard.Sample) (*model.Model, error) { return scoreboard.AdaptTo(l.model, own) }))
 		}
 	}
 	for _, x := range l.excluded {
@@ -110,14 +108,10 @@ func (l *league) adapters() (list []scoreboard.Adapter) {
 }
 
 // adapted makes a contender of the model that adapt returns for a site's own normal requests.
-func adapted(name, doc string, adapt func([]request.View) (*model.Model, error)) scoreboard.Adapter {
+func adapted(name, doc string, adapt func([]scoreboard.Sample) (*model.Model, error)) scoreboard.Adapter {
 	return scoreboard.Adapter{Described: scoreboard.Described{Name: name, Doc: doc},
 		Adapt: func(own []scoreboard.Sample) (scoreboard.Contender, error) {
-			views := make([]request.View, len(own))
-			for i := range own {
-				views[i] = own[i].View
-			}
-			m, err := adapt(views)
+			m, err := adapt(own)
 			if err != nil {
 				return scoreboard.Contender{}, err
 			}

@@ -74,6 +74,10 @@ func describe(w io.Writer, m *model.Model) error {
 	}
 	fmt.Fprintf(w, "trained on %d normal requests and %d attack texts, calibrated on %d normal requests\n",
 		p.Data.Normal, p.Data.Attacks, p.Data.Tuning)
+	if p.Data.Base != "" {
+		fmt.Fprintf(w, "adapted from model %s to %d requests of a site, knows what is usual in %d of its parameters\n",
+			p.Data.Base, p.Data.Site, p.Baseline.Params())
+	}
 	fmt.Fprintf(w, "training data digest %s\n\nleast anomaly at which a score is given or a lower one:\n", p.Data.Digest)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "paranoia level\t5\t20\t50\t80\t")

@@ -77,7 +77,7 @@ only when both take it for an attack.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(),
-		newTrainCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
+		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
 		newScoreboardCommand(), newReportCommand())
 	for _, cmd := range root.Commands() {
 		if check := cmd.Args; check != nil {

@@ -32,6 +32,12 @@ func eachRecording(ctx context.Context, cache *replay.Cache, stderr io.Writer, w
 	if err != nil {
 		return err
 	}
+	return eachRow(ctx, cache, stderr, what, reader, f)
+}
+
+// eachRow is eachRecording of an open reader, which it closes.
+func eachRow(ctx context.Context, cache *replay.Cache, stderr io.Writer, what string, reader *traffic.Reader,
+	f func(*replay.Recorded)) error {
 	defer reader.Close()
 	rows := newRows(reader, stderr, what)
 	defer rows.finish()

@@ -27,6 +27,7 @@ import (
 )
 
 type trainOptions struct {
+	base   string
 	tune   []string
 	output string
 	schema string
@@ -50,14 +51,25 @@ instead of training.
 CRS's own word lists, put into the shortest texts that mean harm, are attack text too. Payloads drawn by --seed are
 put into requests of the benign rows and replayed: with the attack requests they weigh the forest's leaves.
 
+With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
+need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.
+
 Beside the model FILE.model stand FILE.manifest.gz, the digest of every row that was used, and FILE.md, the model card.`,
-		Example: `  mlverdict train --tune tune.jsonl.gz -o site.model normal.jsonl.gz payloads.jsonl.gz`,
-		Args:    someFiles,
+		Example: `  mlverdict train --tune tune.jsonl.gz -o site.model normal.jsonl.gz payloads.jsonl.gz
+  mlverdict train --base default -o site.model june.jsonl.gz`,
+		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
+			if o.base == "" {
+				return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
+			}
+			if err := aloneWithBase(cmd.Flags()); err != nil {
+				return err
+			}
+			return o.adapt(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.base, "base", "", "`MODEL` to adapt to a site: a file, or default for the embedded one")
 	f.StringArrayVar(&o.tune, "tune", nil, "`FILE` of benign requests to calibrate the score on (repeatable)")
 	f.StringVarP(&o.output, "output", "o", "", "model `FILE` to write (required), such as site.model")
 	o.schema = o.params.Schema.Name
@@ -91,10 +103,7 @@ func someFiles(_ *cobra.Command, files []string) error {
 
 func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
 	o.params.Schema, _ = features.ByName(o.schema) // the flag takes known names only
-	if o.output == "" {
-		return usagef("no model file to write (want --output FILE, such as -o site.model)")
-	}
-	if err := checkOutput(o.output); err != nil {
+	if err := o.checkOutput(); err != nil {
 		return err
 	}
 	cache, err := replay.OpenCache(o.cache)
@@ -112,7 +121,7 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	if err != nil {
 		return err
 	}
-	if err := writeModel(o.output, m, corpus); err != nil {
+	if err := writeModel(o.output, m, corpus.Manifest(), training.Card(m, corpus)); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
@@ -121,6 +130,13 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 		return skipped
 	}
 	return nil
+}
+
+func (o *trainOptions) checkOutput() error {
+	if o.output == "" {
+		return usagef("no model file to write (want --output FILE, such as -o site.model)")
+	}
+	return checkOutput(o.output)
 }
 
 // few is the number of false positives below which a calibration says little: its 5 % are fewer than five requests.
@@ -202,11 +218,11 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 }
 
 // writeModel writes the model, its manifest and its card: all of them, or none where one cannot be written.
-func writeModel(path string, m *model.Model, corpus *training.Corpus) error {
+func writeModel(path string, m *model.Model, rows []string, card []byte) error {
 	stem := strings.TrimSuffix(path, ".model")
 	var manifest bytes.Buffer
 	z := gzip.NewWriter(&manifest)
-	for _, row := range corpus.Manifest() {
+	for _, row := range rows {
 		fmt.Fprintln(z, row)
 	}
 	if err := z.Close(); err != nil {
@@ -216,7 +232,7 @@ func writeModel(path string, m *model.Model, corpus *training.Corpus) error {
 	for _, f := range []struct {
 		path    string
 		content []byte
-	}{{path, m.Bytes()}, {stem + ".manifest.gz", manifest.Bytes()}, {stem + ".md", training.Card(m, corpus)}} {
+	}{{path, m.Bytes()}, {stem + ".manifest.gz", manifest.Bytes()}, {stem + ".md", card}} {
 		file, err := renameio.NewPendingFile(f.path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
 		if err != nil {
 			return err

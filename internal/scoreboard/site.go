@@ -11,12 +11,28 @@ import (
 	"strings"
 
 	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/internal/training"
+	"github.com/mlverdict/mlverdict/model"
 )
 
 // Adapter makes a contender for one site from the site's own normal requests.
 type Adapter struct {
 	Described
 	Adapt func(own []Sample) (Contender, error)
+}
+
+// AdaptTo adapts a model to a site's own requests. Those that Coraza itself refuses never reach a model.
+func AdaptTo(base *model.Model, own []Sample) (*model.Model, error) {
+	summary, err := training.NewSummary(base)
+	if err != nil {
+		return nil, err
+	}
+	for i := range own {
+		if own[i].Engine == 0 {
+			summary.Add(own[i].Request, &own[i].View)
+		}
+	}
+	return training.Adapt(base, summary)
 }
 
 // attackSample is how many attacks of each set every site's contender is asked about.

@@ -34,6 +34,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Reader reads rows from files of JSON lines, one line at a time: its memory does not grow with the files.
 type Reader struct {
+	Unlabelled bool // rows may have no label: such a request counts as normal
+
 	files  []*source
 	size   int64
 	offset atomic.Int64
@@ -122,7 +124,7 @@ func (r *Reader) Close() error {
 func (r *Reader) Requests() iter.Seq2[*Request, error] {
 	return func(yield func(*Request, error) bool) {
 		for _, s := range r.files {
-			if !s.requests(yield) {
+			if !s.requests(r.Unlabelled, yield) {
 				return
 			}
 		}
@@ -159,7 +161,7 @@ func newSource(name string, r io.Reader) (*source, error) {
 }
 
 // requests yields the file's rows until yield wants no more, and then returns false.
-func (s *source) requests(yield func(*Request, error) bool) bool {
+func (s *source) requests(unlabelled bool, yield func(*Request, error) bool) bool {
 	for {
 		line, err := s.next()
 		if err == io.EOF {
@@ -171,7 +173,7 @@ func (s *source) requests(yield func(*Request, error) bool) bool {
 			if line = bytes.TrimSpace(line); len(line) == 0 {
 				continue
 			}
-			req, err = decode(line)
+			req, err = decode(line, unlabelled)
 		}
 		if err != nil {
 			err = &Error{File: s.name, Line: s.line, Err: err}
@@ -215,10 +217,13 @@ func (s *source) next() ([]byte, error) {
 }
 
 // decode reads one row and checks it.
-func decode(line []byte) (*Request, error) {
+func decode(line []byte, unlabelled bool) (*Request, error) {
 	req := new(Request)
 	if err := json.Unmarshal(line, req); err != nil {
 		return nil, plain(err)
+	}
+	if unlabelled && req.Label == "" && !req.IsPayload() {
+		req.Label = Benign
 	}
 	if err := req.Validate(); err != nil {
 		return nil, err

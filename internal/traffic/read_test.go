@@ -104,7 +104,7 @@ func TestLineTooLong(t *testing.T) {
 	s, err := newSource("long", io.MultiReader(strings.NewReader(get), long, strings.NewReader("\n"+get)))
 	require.NoError(t, err)
 	var got []string
-	s.requests(func(req *Request, err error) bool {
+	s.requests(false, func(req *Request, err error) bool {
 		if err != nil {
 			got = append(got, err.Error())
 		} else {

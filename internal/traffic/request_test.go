@@ -13,7 +13,7 @@ import (
 func TestDecode(t *testing.T) {
 	full, err := decode([]byte(`{"set":"shop","origin":"crawl","label":"benign","class":"","method":"POST","uri":"/a?b=%20",
 		"headers":[["Host","shop.example"],["x-odd",""]],"body":"q=1","src":"log#7","site":"shop","pick":"uniform","kind":"form",
-		"app":"Shop","rule":942100,"pl":2,"doubt":true,"host_in_train":true,"unknown":[1]}`))
+		"app":"Shop","rule":942100,"pl":2,"doubt":true,"host_in_train":true,"unknown":[1]}`), false)
 	require.NoError(t, err)
 	assert.Equal(t, &Request{
 		Set: "shop", Origin: "crawl", Label: Benign, Method: "POST", URI: "/a?b=%20",
@@ -22,11 +22,11 @@ func TestDecode(t *testing.T) {
 		Rule: 942100, Paranoia: 2, Doubt: true, HostInTrain: true,
 	}, full)
 
-	binary, err := decode([]byte(`{"label":"benign","method":"PUT","uri":"/","body_b64":"AP8="}`))
+	binary, err := decode([]byte(`{"label":"benign","method":"PUT","uri":"/","body_b64":"AP8="}`), false)
 	require.NoError(t, err)
 	assert.Equal(t, []byte{0, 0xff}, binary.Body)
 
-	payload, err := decode([]byte(`{"label":"attack","class":"sqli","payload":"' or 1=1--"}`))
+	payload, err := decode([]byte(`{"label":"attack","class":"sqli","payload":"' or 1=1--"}`), false)
 	require.NoError(t, err)
 	assert.True(t, payload.IsPayload())
 }
@@ -52,7 +52,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"number as method":    {`{"label":"benign","method":1,"uri":"/"}`, `field "method": unexpected number`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := decode([]byte(tc.line))
+			_, err := decode([]byte(tc.line), false)
 			assert.ErrorContains(t, err, tc.want)
 		})
 	}
@@ -77,13 +77,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"label":"attack","class":"xss","payload":"<script>\u0000"}`))
 	f.Add([]byte(`{"label":"benign","method":"\ud800","uri":"/","headers":[["",""]],"pl":-1}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		req, err := decode(line)
+		req, err := decode(line, false)
 		if err != nil {
 			return
 		}
 		written, err := json.Marshal(req)
 		require.NoError(t, err)
-		again, err := decode(written)
+		again, err := decode(written, false)
 		require.NoError(t, err)
 		assert.Equal(t, req, again)
 	})

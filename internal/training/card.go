@@ -8,6 +8,7 @@ import (
 	"text/template"
 
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -27,22 +28,43 @@ func Card(m *model.Model, c *Corpus) []byte {
 	for _, a := range c.Attacks {
 		attacks[a.Class.String()]++
 	}
-	type level struct {
-		Paranoia, Flagged int
-		Threshold         float64
-	}
-	var levels []level
+	var levels []cardLevel
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
-		l := level{Paranoia: pl, Threshold: m.Parts().Calibration[pl-1][50-1], Flagged: c.Flagged(pl)}
-		levels = append(levels, l)
+		levels = append(levels, cardLevel{pl, c.Flagged(pl), m.Parts().Calibration[pl-1][50-1]})
 	}
-	var b strings.Builder
-	err := cardTemplate.Execute(&b, map[string]any{
+	return execute(cardTemplate, map[string]any{
 		"ID": m.ID(), "Bytes": len(m.Bytes()), "Parts": m.Parts(),
 		"Sources": sources, "Attacks": attacks, "Levels": levels,
 	})
-	if err != nil {
-		panic(err) // the template and its data are both in this file
+}
+
+//go:embed sitecard.md.tmpl
+var siteCardText string
+
+var siteCardTemplate = template.Must(template.New("sitecard").Parse(siteCardText))
+
+// SiteCard writes the card of a model that [Adapt] made of a base model and a site's traffic.
+func SiteCard(m, base *model.Model, s *Summary) []byte {
+	var levels []cardLevel
+	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
+		levels = append(levels, cardLevel{pl, s.flagged(pl), m.Parts().Calibration[pl-1][50-1]})
+	}
+	return execute(siteCardTemplate, map[string]any{
+		"ID": m.ID(), "Base": base.ID(), "Bytes": len(m.Bytes()), "Parts": m.Parts(), "Requests": s.Len(),
+		"Parameters": m.Parts().Baseline.Params(), "Carriers": evidence.Carriers, "Levels": levels,
+	})
+}
+
+// cardLevel is a model's line on a paranoia level.
+type cardLevel struct {
+	Paranoia, Flagged int
+	Threshold         float64
+}
+
+func execute(card *template.Template, data map[string]any) []byte {
+	var b strings.Builder
+	if err := card.Execute(&b, data); err != nil {
+		panic(err) // the template and its data are both in this package
 	}
 	return []byte(b.String())
 }

@@ -198,9 +198,11 @@ func (c *Corpus) Manifest() []string {
 }
 
 // Digest identifies the corpus: SHA-256 over its manifest, a line each.
-func (c *Corpus) Digest() string {
+func (c *Corpus) Digest() string { return digestOf(c.Manifest()) }
+
+func digestOf(manifest []string) string {
 	h := sha256.New()
-	for _, row := range c.Manifest() {
+	for _, row := range manifest {
 		h.Write([]byte(row))
 		h.Write([]byte{'\n'})
 	}

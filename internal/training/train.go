@@ -73,7 +73,7 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 
 // extractor measures as the finished model will.
 func extractor(p *model.Parts) *features.Extractor {
-	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
+	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
 }
 
 // tuningWeight is what a tuning request counts against a training request where the leaves are weighed: its sites

@@ -139,22 +139,31 @@ func CompileRules(c *RuleCounts) *Rules {
 }
 
 // How much of a site's own normal traffic it takes to believe it rather than the prior: so many requests weigh as much
-// as the prior rate, and an occasion seen on so many requests is half believed to belong to the site.
+// as the prior rate, and an occasion seen on so many requests is half believed to belong to the site, if these are
+// more than a share of its traffic that may be attacks. That a site has never shown an occasion counts up to a limit:
+// sites change.
 const (
 	priorRequests = 50
 	priorMatches  = 3
+	attackShare   = 0.02
+	mostAbsence   = 1000
 )
 
 // Adapt returns the probabilities as they are on one site, of whose normal traffic counts are at hand: the present
 // ones are the prior, so that a young site is not over-confident. A rule that fires on all of a site's normal traffic
-// no longer surprises there; a few attacks among the traffic hardly change what is rare.
+// no longer surprises there, one that never did surprises more; a few attacks among the traffic hardly change what is rare.
 func (r *Rules) Adapt(c *RuleCounts) *Rules {
 	out := &Rules{seen: maps.Clone(r.seen), unseen: r.unseen}
+	absence := priorRequests / float32(priorRequests+min(c.Requests, mostAbsence))
+	for o, prior := range r.seen {
+		out.seen[o] = odds{max(prior.rate*absence, math.SmallestNonzeroFloat32), prior.spread}
+	}
 	for o, n := range c.matches {
 		prior, matched := r.odds(o), float64(n)
+		known := matched / (matched + priorMatches + attackShare*float64(c.Requests))
 		out.seen[o] = odds{
 			float32((matched + priorRequests*float64(prior.rate)) / (float64(c.Requests) + priorRequests)),
-			prior.spread + (1-prior.spread)*float32(matched/(matched+priorMatches)),
+			prior.spread + (1-prior.spread)*float32(known),
 		}
 	}
 	return out

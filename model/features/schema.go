@@ -63,9 +63,10 @@ func ByName(name string) (*Schema, bool) {
 
 // Extractor turns views into vectors of its schema. It is safe for concurrent use, each caller with its own Scratch.
 type Extractor struct {
-	Schema *Schema
-	Chains *evidence.Chains // nil for a schema without payload evidence
-	Rules  *evidence.Rules  // nil for a schema without rule evidence
+	Schema   *Schema
+	Chains   *evidence.Chains   // nil for a schema without payload evidence
+	Rules    *evidence.Rules    // nil for a schema without rule evidence
+	Baseline *evidence.Baseline // nil for a model of no site
 }
 
 // Scratch holds one extraction's buffers and results. A zero Scratch is ready; after warm-up it does not allocate.
@@ -75,6 +76,7 @@ type Scratch struct {
 	scanner  evidence.Scanner
 	flagged  []bool
 	surprise []float64
+	measured []Measured
 }
 
 // Found is the strongest evidence that an extraction came across.

@@ -32,17 +32,17 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 		if v.Values[i].Place == request.Header && !s.flagged[i] {
 			continue
 		}
-		t := x.Chains.Scan(&s.scanner, v.Values[i].Text)
+		text := x.text(s, v, i)
 		if s.flagged[i] {
-			flagged = max(flagged, t.Evidence)
+			flagged = max(flagged, text)
 		}
-		sum := t.Evidence + s.surprise[i]
+		sum := text + s.surprise[i]
 		joint = max(joint, sum)
-		if t.Evidence > 0 && sum > strongest {
+		if text > 0 && sum > strongest {
 			strongest, s.Found.Value = sum, i
 		}
 	}
-	if s.Found.Value >= 0 {
+	if s.Found.Value >= 0 && s.measured == nil {
 		s.quote(x.Chains, v.Values[s.Found.Value].Text)
 	}
 	x.classify(s, v)
@@ -80,6 +80,9 @@ func (x *Extractor) match(s *Scratch, v *request.View, m *request.Match) (novelt
 			s.flagged[j] = true
 			if m.Payload() {
 				surprise, new := x.Rules.Weigh(m.Rule, evidence.ExtentOf(len(v.Values[j].Text)))
+				if x.Baseline != nil {
+					surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
+				}
 				s.surprise[j] = max(s.surprise[j], surprise)
 				novelty = max(novelty, new)
 			}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/internal/training"
+	"github.com/mlverdict/mlverdict/model"
+)
+
+// embeddedName is how --base names the embedded model.
+const embeddedName = "default"
+
+// loadBase reads the model that a site's is made of.
+func loadBase(name string) (*model.Model, error) {
+	if name == embeddedName {
+		name = ""
+	}
+	return loadModel(name)
+}
+
+// siteTraffic is a site's traffic: its summary, and what was left out of it.
+type siteTraffic struct {
+	*training.Summary
+	repeats int // requests that had been read before
+	attacks int // rows labelled attack
+	refused int // requests that Coraza itself refuses: no model is asked about them
+}
+
+// gatherSite summarizes request files, whose rows need no label, and takes in summaries. Rows that could not be used are a
+// skippedRows beside it.
+func gatherSite(ctx context.Context, cacheDir string, stderr io.Writer, base *model.Model, files []string) (*siteTraffic, error) {
+	summary, err := training.NewSummary(base)
+	if err != nil {
+		return nil, err
+	}
+	site := &siteTraffic{Summary: summary}
+	var rows []string
+	for _, file := range files {
+		part, err := readSummary(file, base)
+		switch {
+		case err != nil:
+			return nil, err
+		case part == nil:
+			rows = append(rows, file)
+		default:
+			before := site.Len()
+			if err := site.Merge(part); err != nil {
+				return nil, err
+			}
+			site.repeats += before + part.Len() - site.Len()
+		}
+	}
+	if len(rows) == 0 {
+		return site, nil
+	}
+	err = site.replay(ctx, cacheDir, stderr, rows)
+	if err != nil && !errors.As(err, new(skippedRows)) {
+		return nil, err
+	}
+	if site.attacks > 0 {
+		fmt.Fprintf(stderr, "mlverdict: %d rows labelled attack were left out: a site's model is made of its normal traffic\n", site.attacks)
+	}
+	if site.refused > 0 {
+		fmt.Fprintf(stderr, "mlverdict: %d requests were left out that Coraza refuses before CRS judges them\n", site.refused)
+	}
+	return site, err
+}
+
+func (site *siteTraffic) replay(ctx context.Context, cacheDir string, stderr io.Writer, files []string) error {
+	reader, err := traffic.Open(files...)
+	if err != nil {
+		return err
+	}
+	reader.Unlabelled = true
+	cache, err := replay.OpenCache(cacheDir)
+	if err != nil {
+		return errors.Join(err, reader.Close())
+	}
+	defer cache.Close()
+	return eachRow(ctx, cache, stderr, "replaying", reader, func(rec *replay.Recorded) {
+		switch {
+		case rec.Request.Label == traffic.Attack:
+			site.attacks++
+		case rec.Engine != 0:
+			site.refused++
+		case !site.Add(rec.Request, &rec.View):
+			site.repeats++
+		}
+	})
+}
+
+// readSummary reads a file if it is a summary; nil if it is none.
+func readSummary(path string, base *model.Model) (*training.Summary, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil // standard input, or for [traffic.Open] to complain of
+	}
+	defer f.Close()
+	head := make([]byte, training.SummaryHead)
+	if _, err := io.ReadFull(f, head); err != nil || !training.IsSummary(head) {
+		return nil, nil
+	}
+	var file bytes.Buffer
+	file.Write(head)
+	if _, err := file.ReadFrom(io.LimitReader(f, training.MaxSummarySize+1)); err != nil {
+		return nil, err
+	}
+	s, err := training.ReadSummary(file.Bytes(), base)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// aloneWithBase refuses flags that say how to train a model from nothing.
+func aloneWithBase(flags *pflag.FlagSet) error {
+	for _, name := range []string{"tune", "schema", "trees", "subsample", "seed"} {
+		if flags.Changed(name) {
+			return usagef("--base and --%s given (a model that is adapted keeps what it is; want one of them)", name)
+		}
+	}
+	return nil
+}
+
+// adapt makes a site's model of another one.
+func (o *trainOptions) adapt(ctx context.Context, stdout, stderr io.Writer, files []string) error {
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
+	base, err := loadBase(o.base)
+	if err != nil {
+		return err
+	}
+	site, skipped := gatherSite(ctx, o.cache, stderr, base, files)
+	if site == nil {
+		return skipped
+	}
+	m, err := training.Adapt(base, site.Summary)
+	if err != nil {
+		return errors.Join(skipped, err)
+	}
+	if err := writeModel(o.output, m, site.Manifest(), training.SiteCard(m, base, site.Summary)); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s: model %s, %d bytes, model %s adapted to %d requests%s, knows what is usual in %d parameters\n",
+		o.output, m.ID(), len(m.Bytes()), base.ID(), site.Len(), site.left(), m.Parts().Baseline.Params())
+	return skipped
+}
+
+// left tells what was left out as repeated.
+func (site *siteTraffic) left() string {
+	if site.repeats == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d repeats left out)", site.repeats)
+}
