@@ -44,7 +44,7 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 		p.Chains, err = evidence.CompileChains([]*evidence.Counts{normal}, [evidence.Classes]*evidence.Counts{evidence.XSS: attack}, 1000, nil, nil)
 		require.NoError(t, err)
 		counts := evidence.NewRuleCounts()
-		counts.Add(&request.View{Matches: []request.Match{{Rule: 942100}}}, "site")
+		counts.Add(&request.View{Matches: []request.Match{{Rule: 942100}}}, nil, "site")
 		p.Rules = evidence.CompileRules(counts)
 	}
 	for i := range p.Calibration {

@@ -204,6 +204,10 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
 	}
+	for payload := range training.Grammars(o.params.Seed) {
+		c.AddAttack(&replay.Recorded{Request: payload})
+		payloads = append(payloads, payload)
+	}
 	fmt.Fprintf(stderr, "putting %d payloads into requests\n", min(embedded, len(payloads)))
 	if err := c.Embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(o.params.Seed, 1))); err != nil {
 		return nil, err

@@ -84,6 +84,10 @@ type ReadFunc func(file string, f func(*replay.Recorded)) error
 func Load(dir string, read ReadFunc) (*Data, error) {
 	d := &Data{}
 	known := payloadTexts{}
+	for payload := range training.Grammars(training.Defaults().Seed) {
+		rec := replay.Recorded{Request: payload}
+		d.train(&rec, Sample{Request: payload}, known)
+	}
 	for _, file := range files {
 		path, ok := find(dir, file.name)
 		if !ok {

@@ -21,7 +21,7 @@ func Adapt(base *model.Model, s *Summary) (*model.Model, error) {
 	counts, params := evidence.NewRuleCounts(), evidence.NewParamCounts()
 	for _, digest := range s.digests() {
 		t := s.requests[digest]
-		counts.Add(&t.view, "")
+		counts.Add(&t.view, stretches(t.values), "")
 		for p, shown := range t.shown() {
 			params.Add(p, shown)
 		}

@@ -87,8 +87,9 @@ type Attack struct {
 
 // Harmful is a request that carries an attack.
 type Harmful struct {
-	View  request.View
-	Group string // that of the attack it carries
+	View    request.View
+	Group   string // that of the attack it carries
+	Payload string // the value that is the attack, where that is known
 }
 
 // AddNormal takes a normal request for training, unless Coraza refuses it by itself: such a request never reaches the
@@ -113,7 +114,7 @@ func (c *Corpus) AddAttack(rec *replay.Recorded) {
 		c.Attacks = append(c.Attacks, Attack{rec.Request.Payload, class, group})
 		return
 	}
-	c.AddHarmful(rec, group)
+	c.AddHarmful(rec, group, "")
 	if c.carried == nil {
 		c.carried = map[string]int{}
 	}
@@ -127,29 +128,41 @@ func (c *Corpus) AddAttack(rec *replay.Recorded) {
 	}
 }
 
-// AddHarmful takes a request that carries the attack of a group.
-func (c *Corpus) AddHarmful(rec *replay.Recorded, group string) {
+// AddHarmful takes a request that carries the attack of a group, a known payload or "".
+func (c *Corpus) AddHarmful(rec *replay.Recorded, group, payload string) {
 	if rec.Engine == 0 {
-		c.Harmful = append(c.Harmful, Harmful{rec.View, group})
+		c.Harmful = append(c.Harmful, Harmful{rec.View, group, payload})
 	}
 }
 
-// Embed puts up to n payloads into envelopes (see [augment.Embedded]), replays them and takes them as harmful requests.
+// Embed puts up to n payloads, as many of each class, into envelopes (see [augment.Embedded]), replays them and takes them
+// as harmful requests.
 func (c *Corpus) Embed(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) error {
-	var requests []*traffic.Request
-	var groups []string
-	for request, payload := range augment.Embedded(payloads, envelopes, n, rng) {
-		requests, groups = append(requests, request), append(groups, AttackGroup(payload))
+	var requests, carried []*traffic.Request
+	for request, payload := range augment.Embedded(balanced(payloads, n, rng), envelopes, n, rng) {
+		requests, carried = append(requests, request), append(carried, payload)
 	}
 	i := 0
 	for rec := range cache.Recordings(ctx, slices.Values(requests), 0) {
 		if rec.Err != nil {
 			return rec.Err
 		}
-		c.AddHarmful(&rec, groups[i])
+		c.AddHarmful(&rec, AttackGroup(carried[i]), carried[i].Payload)
 		i++
 	}
 	return ctx.Err()
+}
+
+// balanced draws up to n payloads, at most n divided by the number of classes of each class.
+func balanced(payloads []*traffic.Request, n int, rng *rand.Rand) (drawn []*traffic.Request) {
+	var taken [evidence.Classes]int
+	for _, i := range rng.Perm(len(payloads)) {
+		if class := evidence.ClassOf(payloads[i].Class); taken[class] < n/evidence.Classes {
+			taken[class]++
+			drawn = append(drawn, payloads[i])
+		}
+	}
+	return drawn
 }
 
 // AttackGroup names what must stay on one side of a split of attacks: the rule that a request tests, else the text

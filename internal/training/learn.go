@@ -29,39 +29,74 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 		return measures, errors.New("training: no attacks (rows with the label attack)")
 	}
 	split := c.split(attacks, c.vocabulary(attacks, p))
-	var all *features.Extractor
+	var chains [folds + 1]*evidence.Chains // by the fold that they were learned without; the last of all
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for without := range folds + 1 {
-		group.Go(func() error {
-			x, err := compile(split[:], without, p)
-			if without < folds {
-				measures[without] = x
-			} else {
-				all = x
-			}
+	for without := range chains {
+		group.Go(func() (err error) {
+			chains[without], err = compile(split[:], without, p)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return measures, err
 	}
-	parts.Chains, parts.Rules = all.Chains, all.Rules
+	counts := c.countRules(p.Schema, chains[:])
+	for f := range measures {
+		measures[f] = &features.Extractor{Schema: p.Schema, Chains: chains[f], Rules: compileRules(counts[:], f)}
+	}
+	parts.Chains, parts.Rules = chains[folds], compileRules(counts[:], folds)
 	return measures, nil
 }
 
-// part is what one fold of the corpus tells.
+// countRules counts by fold which rules match, on texts as the fold's chains see them.
+func (c *Corpus) countRules(schema *features.Schema, chains []*evidence.Chains) (counts [folds]*evidence.RuleCounts) {
+	var s features.Scratch
+	var values []features.Measured
+	for f := range counts {
+		counts[f] = evidence.NewRuleCounts()
+	}
+	for i := range c.Normal {
+		n := &c.Normal[i]
+		f := fold(n.Group)
+		x := features.Extractor{Schema: schema, Chains: chains[f]}
+		values = x.Measure(&s, values[:0], &n.View)
+		counts[f].Add(&n.View, stretches(values), n.Group)
+	}
+	return counts
+}
+
+// stretches lists the lengths of the stretches of text that look like an attack, by value.
+func stretches(values []features.Measured) []int {
+	list := make([]int, len(values))
+	for i, v := range values {
+		list[i] = v.Stretch
+	}
+	return list
+}
+
+// compileRules learns rule evidence from the counts of all folds but one.
+func compileRules(counts []*evidence.RuleCounts, without int) *evidence.Rules {
+	sum := evidence.NewRuleCounts()
+	for f, c := range counts {
+		if f != without {
+			sum.Merge(c)
+		}
+	}
+	return evidence.CompileRules(sum)
+}
+
+// part is what one fold of the corpus tells of texts.
 type part struct {
 	normal  *evidence.Counts
 	attacks [evidence.Classes]*evidence.Counts
-	rules   *evidence.RuleCounts
 	samples []evidence.Sample
 }
 
 // split counts the corpus by fold. A text that several normal requests carry counts once.
 func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts [folds]part) {
 	for f := range parts {
-		parts[f] = part{normal: evidence.NewCounts(), rules: evidence.NewRuleCounts()}
+		parts[f].normal = evidence.NewCounts()
 		for class := range parts[f].attacks {
 			parts[f].attacks[class] = evidence.NewCounts()
 		}
@@ -70,7 +105,6 @@ func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts 
 	for i := range c.Normal {
 		n := &c.Normal[i]
 		f := &parts[fold(n.Group)]
-		f.rules.Add(&n.View, n.Group)
 		for _, v := range n.View.Values {
 			if _, repeated := seen[v.Text]; !repeated {
 				seen[v.Text] = struct{}{}
@@ -102,9 +136,8 @@ func classWeights(attacks []Attack) (weights [evidence.Classes]float64) {
 	return weights
 }
 
-// compile makes an extractor from all parts but one.
-func compile(parts []part, without int, p Params) (*features.Extractor, error) {
-	rules := evidence.NewRuleCounts()
+// compile makes chains from all parts but one.
+func compile(parts []part, without int, p Params) (*evidence.Chains, error) {
 	var normal []*evidence.Counts
 	var attacks [evidence.Classes]*evidence.Counts
 	for class := range attacks {
@@ -115,18 +148,13 @@ func compile(parts []part, without int, p Params) (*features.Extractor, error) {
 		if f == without {
 			continue
 		}
-		rules.Merge(part.rules)
 		normal = append(normal, part.normal)
 		for class, counts := range part.attacks {
 			attacks[class].Merge(counts)
 		}
 		samples = append(samples, part.samples...)
 	}
-	chains, err := evidence.CompileChains(normal, attacks, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
-	if err != nil {
-		return nil, err
-	}
-	return &features.Extractor{Schema: p.Schema, Chains: chains, Rules: evidence.CompileRules(rules)}, nil
+	return evidence.CompileChains(normal, attacks, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
 }
 
 // vocabulary takes the words that enough different requests or payloads carry: a word of one visitor or of one

@@ -67,11 +67,8 @@ func (s *Summary) Add(r *traffic.Request, v *request.View) bool {
 	return true
 }
 
-// longest bounds a text's length where it is noted down: beyond, all lengths mean the same (see [evidence.ExtentOf]).
-const longest = 1 << 11
-
 // filler stands for texts of which only the length is known.
-var filler = strings.Repeat(" ", longest)
+var filler = strings.Repeat(" ", features.MaxLength)
 
 // evidenceStep is the resolution of payload evidence in a summary, in nats.
 const evidenceStep = 1. / 16
@@ -82,7 +79,7 @@ func (s *Summary) reduce(v *request.View) trace {
 	t.values = s.measure.Measure(&s.scratch, nil, &at)
 	t.view.Values = make([]request.Value, len(v.Values))
 	for i, value := range v.Values {
-		t.view.Values[i] = request.Value{Place: value.Place, Text: filler[:min(len(value.Text), longest)]}
+		t.view.Values[i] = request.Value{Place: value.Place, Text: filler[:min(len(value.Text), features.MaxLength)]}
 		t.values[i].Evidence = float64(steps(t.values[i].Evidence)) * evidenceStep
 	}
 	for _, m := range v.Matches {

@@ -28,7 +28,7 @@ import (
 //	requests  number, then for each, by rising digest:
 //	  digest    32 bytes (see traffic.Request.Digest)
 //	  scores    CRS's score threshold, what the rules of paranoia levels 1, 2, 3 and 4 earned
-//	  values    number, then for each: place, index of its name, length, payload evidence in sixteenths of a nat
+//	  values    number, then for each: place, index of its name, length, payload evidence in sixteenths of a nat, length of its stretch
 //	  matches   number, then for each: rule, paranoia level, number of ranges of values, for each its bounds
 //	checksum  32 bytes, SHA-256 of all before it
 const (
@@ -87,6 +87,7 @@ func (t *trace) append(b []byte, names map[evidence.Param]int) []byte {
 		put(names[v.Param])
 		put(len(t.view.Values[i].Text))
 		put(int(steps(v.Evidence)))
+		put(v.Stretch)
 	}
 	put(len(t.view.Matches))
 	for _, m := range t.view.Matches {
@@ -196,6 +197,8 @@ const (
 	maxScore = 1 << 20
 	maxRule  = 1 << 30
 	maxSteps = 1 << 30
+
+	maxStretch = 1 << 30
 )
 
 func (r *summaryReader) trace(names []evidence.Param) trace {
@@ -203,16 +206,16 @@ func (r *summaryReader) trace(names []evidence.Param) trace {
 	for i := range t.view.Earned {
 		t.view.Earned[i] = r.number(maxScore)
 	}
-	n := r.count(4)
+	n := r.count(5)
 	t.values, t.view.Values = make([]features.Measured, n), make([]request.Value, n)
 	for i := range n {
 		place, name := r.number(math.MaxUint8), r.number(max(len(names)-1, 0))
-		t.view.Values[i] = request.Value{Place: request.Place(place), Text: filler[:r.number(longest)]}
+		t.view.Values[i] = request.Value{Place: request.Place(place), Text: filler[:r.number(features.MaxLength)]}
 		if len(names) == 0 {
 			r.fail()
 			break
 		}
-		t.values[i] = features.Measured{Param: names[name], Evidence: float64(r.number(maxSteps)) * evidenceStep}
+		t.values[i] = features.Measured{Param: names[name], Evidence: float64(r.number(maxSteps)) * evidenceStep, Stretch: r.number(maxStretch)}
 	}
 	t.view.Matches = make([]request.Match, r.count(3))
 	for i := range t.view.Matches {

@@ -29,7 +29,7 @@ type Params struct {
 func Defaults() Params {
 	return Params{
 		Schema: features.Verdict,
-		Forest: forest.Params{Trees: 100, Subsample: 256},
+		Forest: forest.Params{Trees: 300, Subsample: 128},
 		Seed:   1,
 		NGrams: 150_000, Carriers: 20, AttackUse: 3,
 	}
@@ -56,12 +56,12 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts.Forest, err = forest.Train(c.normalVectors(measures), p.Forest, rand.New(rand.NewPCG(p.Seed, 0)))
+	parts.Forest, err = forest.Train(c.normalVectors(p, measures), p.Forest, rand.New(rand.NewPCG(p.Seed, 0)))
 	if err != nil {
 		return nil, err
 	}
 	if p.Schema == features.Verdict {
-		if parts.Forest, err = c.weigh(parts.Forest, extractor(&parts), measures); err != nil {
+		if parts.Forest, err = c.weigh(parts.Forest, extractor(&parts), measures, rand.New(rand.NewPCG(p.Seed, 2))); err != nil {
 			return nil, err
 		}
 	}
@@ -76,33 +76,31 @@ func extractor(p *model.Parts) *features.Extractor {
 	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
 }
 
-// tuningWeight is what a tuning request counts against a training request where the leaves are weighed: its sites
-// were seen by nothing else, so it tells best what a new site's false positives are like.
-const tuningWeight = 3
-
 // weigh learns the leaf weights of a forest from what CRS flags.
-func (c *Corpus) weigh(f *forest.Forest, all *features.Extractor, measures [folds]*features.Extractor) (*forest.Forest, error) {
+func (c *Corpus) weigh(f *forest.Forest, all *features.Extractor, measures [folds]*features.Extractor, rng *rand.Rand) (*forest.Forest, error) {
 	var rows [][]float32
 	var harmful []bool
-	var importance []float64
-	add := func(x *features.Extractor, v *request.View, attack bool, weight float64) {
+	add := func(x *features.Extractor, v *request.View, attack bool) {
 		for _, row := range flaggedVectors(x, v) {
-			rows, harmful, importance = append(rows, row), append(harmful, attack), append(importance, weight)
+			rows, harmful = append(rows, row), append(harmful, attack)
 		}
 	}
 	for i := range c.Normal {
-		add(measures[fold(c.Normal[i].Group)], &c.Normal[i].View, false, 1)
+		add(measures[fold(c.Normal[i].Group)], &c.Normal[i].View, false)
 	}
-	for i := range c.Tuning {
-		add(all, &c.Tuning[i], false, tuningWeight)
-	}
+	contexts := c.contexts()
 	for i := range c.Harmful {
-		add(measures[fold(c.Harmful[i].Group)], &c.Harmful[i].View, true, 1)
+		h := &c.Harmful[i]
+		x := measures[fold(h.Group)]
+		add(x, &h.View, true)
+		if v, ok := h.inContext(contexts, rng); ok {
+			add(x, &v, true)
+		}
 	}
 	if !slices.Contains(harmful, true) || !slices.Contains(harmful, false) {
 		return f, nil // nothing to weigh by: too little traffic that CRS flags
 	}
-	return f.Weigh(rows, harmful, importance)
+	return f.Weigh(rows, harmful)
 }
 
 // fold tells to which part a group belongs.
@@ -112,18 +110,24 @@ func fold(group string) int {
 	return int(h.Sum32() % folds)
 }
 
-// normalVectors measures the normal requests, each at every paranoia level at which it looks different.
-func (c *Corpus) normalVectors(measures [folds]*features.Extractor) (rows [][]float32) {
-	var s features.Scratch
-	for i := range c.Normal {
-		v := &c.Normal[i].View
-		for pl := 1; pl <= request.ParanoiaLevels; pl++ {
-			if pl == 1 || gains(v, pl) {
-				at := v.AtParanoia(pl)
-				measures[fold(c.Normal[i].Group)].Extract(&s, &at)
-				rows = append(rows, slices.Clone(s.Vector))
-			}
+// normalVectors measures the normal requests that CRS denies, each at every paranoia level at which it does: a second
+// verdict is asked about no others. For a schema that does not look at CRS's matches, and where CRS denies too few to grow
+// trees on, it measures all of them.
+func (c *Corpus) normalVectors(p Params, measures [folds]*features.Extractor) (rows [][]float32) {
+	if p.Schema == features.Verdict {
+		for i := range c.Normal {
+			rows = append(rows, flaggedVectors(measures[fold(c.Normal[i].Group)], &c.Normal[i].View)...)
 		}
+		if len(rows) >= p.Forest.Subsample {
+			return rows
+		}
+	}
+	var s features.Scratch
+	rows = rows[:0]
+	for i := range c.Normal {
+		v := c.Normal[i].View.AtParanoia(request.ParanoiaLevels)
+		measures[fold(c.Normal[i].Group)].Extract(&s, &v)
+		rows = append(rows, slices.Clone(s.Vector))
 	}
 	return rows
 }
@@ -138,16 +142,6 @@ func flaggedVectors(x *features.Extractor, v *request.View) (rows [][]float32) {
 		}
 	}
 	return rows
-}
-
-// gains reports whether a match of exactly this paranoia level exists.
-func gains(v *request.View, pl int) bool {
-	for i := range v.Matches {
-		if v.Matches[i].Paranoia == pl {
-			return true
-		}
-	}
-	return false
 }
 
 // calibrate makes the calibration of each paranoia level on the tuning requests that CRS flags at it.

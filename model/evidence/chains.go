@@ -79,7 +79,27 @@ func (c *Chains) find(key uint32) entry {
 }
 
 // Scanner holds the buffers of a scan. A zero Scanner is ready; it is not safe for concurrent use.
-type Scanner struct{ decoded []byte }
+type Scanner struct {
+	decoded []byte
+	met     recent
+}
+
+// recent remembers n-grams of one text: of those whose keys fall on the same slot, the last.
+type recent struct {
+	slots [1 << 10]uint64 // number of the text, then the key
+	text  uint32
+}
+
+// start forgets what earlier texts showed.
+func (m *recent) start() { m.text++ }
+
+// again reports whether it remembers the n-gram of a key, and remembers it from now on.
+func (m *recent) again(key uint32) bool {
+	slot, mark := &m.slots[key%uint32(len(m.slots))], uint64(m.text)<<32|uint64(key)
+	was := *slot
+	*slot = mark
+	return was == mark
+}
 
 // history is where a scan stands: the n-grams of 1..known tokens that end at the last token, which the chains know.
 type history struct {
@@ -111,13 +131,18 @@ func (c *Chains) scanDecoded(s *Scanner) Text {
 	var t Text
 	from, fromToken := 0, 0
 	var before history
+	s.met.start()
 	for pos := 0; pos < len(s.decoded); t.Length++ {
 		tok, e, n := c.next(s.decoded[pos:])
 		if sum <= 0 {
 			sum, from, fromToken = 0, pos, t.Length
 		}
 		pos += n
-		sum += int64(min(max(c.ratio(&before, tok, e), -clip*scale), clip*scale)) - drift
+		r, gram := c.ratio(&before, tok, e)
+		if r > 0 && s.met.again(gram) {
+			r -= r / 4
+		}
+		sum += int64(min(max(r, -clip*scale), clip*scale)) - drift
 		if sum > best {
 			best, t.Lo, t.Hi, t.Tokens = sum, from, pos, t.Length+1-fromToken
 		}
@@ -140,20 +165,21 @@ func (c *Chains) next(b []byte) (tok token, e entry, n int) {
 
 // ratio returns the log-likelihood ratio of a token, whose entry is e, after those before it, in units of 1/scale nat,
 // and moves on: the ratio of the longest known n-gram that ends at the token, with the back-offs of the longer contexts
-// that were known and are not continued.
-func (c *Chains) ratio(h *history, tok token, e entry) (r int32) {
+// that were known and are not continued. gram is the key of that n-gram, the token's where none is known.
+func (c *Chains) ratio(h *history, tok token, e entry) (r int32, gram uint32) {
 	before, n := h.known, 0
+	gram = tok
 	for key := tok; e.key != 0; {
-		r = int32(e.ratio)
+		r, gram = int32(e.ratio), key
 		if n == Order-1 {
-			return r
+			return r, gram
 		}
 		n++
 		context, back := h.keys[n], h.back[n]
 		h.keys[n], h.back[n] = key, int32(e.back)
 		h.known = n
 		if n > before {
-			return r
+			return r, gram
 		}
 		key = extend(context, tok)
 		if e = c.find(key); e.key == 0 {
@@ -164,7 +190,7 @@ func (c *Chains) ratio(h *history, tok token, e entry) (r int32) {
 		r += back
 	}
 	h.known = n
-	return r
+	return r, gram
 }
 
 // AppendBinary appends the chains: uint32 number of n-grams, then for each, by rising key, uint32 key, int8 ratio,

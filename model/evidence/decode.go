@@ -2,7 +2,10 @@
 
 package evidence
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // maxRounds bounds how often a value is decoded: attacks nest encodings two or three deep, noise may nest them
 // without end.
@@ -23,15 +26,22 @@ var lower, escape = func() (lower [256]byte, escape [256]bool) {
 	return lower, escape
 }()
 
-// appendDecoded appends s to dst with letters in lower case and with percent, HTML-entity and backslash escapes
-// undone, again until nothing changes or maxRounds is reached. The result is never longer than s.
+// appendDecoded appends s to dst with Base64 that spells text decoded, letters in lower case, the pluses of forms made
+// blanks, and percent, HTML-entity and backslash escapes undone, again until nothing changes or maxRounds is reached. The result is never longer than s.
 func appendDecoded(dst []byte, s string) []byte {
 	start := len(dst)
-	dst = append(dst, s...)
+	dst = appendBase64Decoded(dst, s)
 	escaped := false
 	for i, c := range dst[start:] {
 		dst[start+i] = lower[c]
 		escaped = escaped || escape[c]
+	}
+	if escaped && formEncoded(dst[start:]) {
+		for i, c := range dst[start:] {
+			if c == '+' {
+				dst[start+i] = ' '
+			}
+		}
 	}
 	for round := 0; escaped && round < maxRounds; round++ {
 		var text []byte
@@ -39,6 +49,25 @@ func appendDecoded(dst []byte, s string) []byte {
 		dst = dst[:start+len(text)]
 	}
 	return dst
+}
+
+// formEncoded tells whether a text looks like a field of a form that nobody decoded, where a plus stands for a blank: it has
+// percent escapes and no blanks.
+func formEncoded(b []byte) bool {
+	if bytes.IndexByte(b, '+') < 0 || bytes.IndexByte(b, ' ') >= 0 {
+		return false
+	}
+	for i := bytes.IndexByte(b, '%'); i >= 0; {
+		if _, n := percent(b[i:]); n > 0 {
+			return true
+		}
+		next := bytes.IndexByte(b[i+1:], '%')
+		if next < 0 {
+			return false
+		}
+		i += 1 + next
+	}
+	return false
 }
 
 // unescape undoes one level of escapes in place and reports whether there was any.

@@ -29,7 +29,19 @@ func TestDecode(t *testing.T) {
 		{"JavaScript escapes", `\u003cimg\x3e`, "<img>"},
 		{"overlong UTF-8", "..\xc0\xafetc", "../etc"},
 		{"mixed nesting", "%26lt%3Bscript", "<script"},
+		{"a form's field", "%3Bcat+%2Fetc%2Fpasswd", ";cat /etc/passwd"},
+		{"a plus among blanks", "1 %2B 1+1", "1 + 1+1"},
+		{"a plus without escapes", "1+1", "1+1"},
+		{"a plus and no escape", "100%+1", "100%+1"},
 		{"escaped capitals", "%53ELECT", "select"},
+		{"Base64 of text", "q=PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==&x", "q=<script>alert(1)</script>&x"},
+		{"Base64 for URLs, without padding", "PHNjcmlwdD5hbGVydCgnPz8_Jyk8L3NjcmlwdD4", "<script>alert('???')</script>"},
+		{"the parts of a JSON Web Token", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJuYW1lIjoiSm9obiBEb2UifQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+			`{"alg":"hs256","typ":"jwt"}.{"name":"john doe"}.sflkxwrjsmekkf2qt4fwpmejf36pok6yjv_adqssw5c`},
+		{"percent in Base64", "JTNDc2NyaXB0JTNFYWxlcnQoMSk=", "<script>alert(1)"},
+		{"short Base64", "PHNjcmlwdD4=", "phnjcmlwdd4="},
+		{"Base64 of binary data", "iVBORw0KGgoAAAANSUhEUgAAAAUA", "ivborw0kggoaaaansuheugaaaaua"},
+		{"long words", "pneumonoultramicroscopicsilicovolcanoconiosis", "pneumonoultramicroscopicsilicovolcanoconiosis"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			assert.Equal(t, row.want, string(appendDecoded(nil, row.in)))
@@ -40,6 +52,7 @@ func TestDecode(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add("%253Cscript&#x41;\\u0041\xc0\xaf%u00")
 	f.Add(strings.Repeat("%25", 30) + "41")
+	f.Add("a=PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==;PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0PiA=.aaaaaaaaaaaaaaaaaaaaaaaaaaaa")
 	f.Fuzz(func(t *testing.T, s string) {
 		prefix := []byte("kept")
 		got := appendDecoded(prefix, s)

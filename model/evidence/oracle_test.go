@@ -3,7 +3,10 @@
 package evidence
 
 import (
+	"encoding/base64"
 	"math"
+	"regexp"
+	"strings"
 )
 
 // naiveScan is what [Chains.Scan] finds in a decoded text, from the definition: of all stretches that with the largest
@@ -39,6 +42,7 @@ func naiveRatios(c *Chains, text []byte) (ratios, starts []int) {
 		return k
 	}
 	var history []token
+	met := map[uint32]uint32{} // the last key of each slot
 	starts = []int{0}
 	for at := 0; at < len(text); {
 		word, tok, n := next(text[at:])
@@ -55,9 +59,10 @@ func naiveRatios(c *Chains, text []byte) (ratios, starts []int) {
 			}
 			longest = n
 		}
-		r := 0
+		r, gram := 0, tok
 		if longest > 0 {
-			r = int(known[key(window[len(window)-longest:])].ratio)
+			gram = key(window[len(window)-longest:])
+			r = int(known[gram].ratio)
 		}
 		context := window[:len(window)-1]
 		for n := 1; n <= len(context); n++ {
@@ -69,19 +74,50 @@ func naiveRatios(c *Chains, text []byte) (ratios, starts []int) {
 				r += int(e.back)
 			}
 		}
+		if r > 0 {
+			slot := gram % 1024
+			if met[slot] == gram {
+				r -= r / 4
+			}
+			met[slot] = gram
+		}
 		ratios = append(ratios, min(max(r, -clip*scale), clip*scale)-drift)
 		starts = append(starts, at)
 	}
 	return ratios, starts
 }
 
-// naiveDecoded lowers a text's letters and undoes up to maxRounds of escapes, each on all of the text.
+var (
+	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}=*`)
+	percentEscape = regexp.MustCompile(`%([0-9a-f]{2}|u[0-9a-f]{4})`)
+	ascii         = regexp.MustCompile(`^[\t\n\r -~]*$`)
+)
+
+// naiveBase64 replaces runs of Base64 by what they spell, where that is ASCII text.
+func naiveBase64(s string) string {
+	return base64Run.ReplaceAllStringFunc(s, func(run string) string {
+		digits := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(run, "="))
+		if len(digits)%4 == 1 {
+			digits = digits[:len(digits)-1]
+		}
+		text, err := base64.RawStdEncoding.DecodeString(digits)
+		if err != nil || !ascii.Match(text) {
+			return run
+		}
+		return string(text)
+	})
+}
+
+// naiveDecoded undoes Base64, lowers a text's letters and undoes up to maxRounds of escapes, each on all of the text.
 func naiveDecoded(s string) []byte {
-	text := []byte(s)
+	text := []byte(naiveBase64(s))
 	for i, c := range text {
 		if 'A' <= c && c <= 'Z' {
 			text[i] = c - 'A' + 'a'
 		}
+	}
+	if !strings.Contains(string(text), " ") && percentEscape.Match(text) {
+		text = []byte(strings.ReplaceAll(string(text), "+", " "))
 	}
 	for range maxRounds {
 		var out []byte

@@ -35,6 +35,7 @@ const (
 // refiner holds the samples cut into tokens, and the corrections.
 type refiner struct {
 	base    []float64      // uncorrected ratio of each token of all samples, nats
+	again   []bool         // whether its n-gram came before in the sample
 	grams   [][Order]int32 // entries of the n-grams that end at each token, shortest first; -1 ends the list
 	samples []refineSample
 	weights []float64 // correction of each entry, nats
@@ -73,7 +74,9 @@ func (r *refiner) tokenise(c *Chains, samples []Sample) {
 		index[e.key] = int32(i)
 	}
 	var buf []byte
+	var met recent
 	for _, s := range samples {
+		met.start()
 		sample := refineSample{lo: len(r.base), attack: s.Attack, weight: s.Weight}
 		buf = appendDecoded(buf[:0], s.Text)
 		var before history
@@ -81,7 +84,9 @@ func (r *refiner) tokenise(c *Chains, samples []Sample) {
 			tok, e, n := c.next(rest)
 			rest = rest[n:]
 			r.grams = append(r.grams, gramsAt(index, &before, tok))
-			r.base = append(r.base, float64(c.ratio(&before, tok, e))/scale)
+			ratio, gram := c.ratio(&before, tok, e)
+			r.base = append(r.base, float64(ratio)/scale)
+			r.again = append(r.again, met.again(gram))
 		}
 		sample.hi = len(r.base)
 		if sample.hi > sample.lo {
@@ -151,6 +156,9 @@ func (r *refiner) stretch(s refineSample) (lo, hi int, evidence float64) {
 		}
 		if sum <= 0 {
 			sum, from = 0, i
+		}
+		if x > 0 && r.again[i] {
+			x *= 0.75
 		}
 		sum += min(max(x, -clip), clip) - float64(drift)/scale
 		if sum > best {

@@ -14,20 +14,48 @@ import (
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
-// Extent is the length of the text that a rule matched, in powers of two. A rule that trips over a page of text proves
-// little; the same rule on a few bytes is another matter, as an alignment is of a short and of a long sequence.
+// Extent is what a rule matched: nothing that has a length, a value of some length, or a value whose text has a stretch
+// of some length that looks like an attack. A rule that trips over a page of text proves little; the same rule on a few
+// bytes is another matter, as an alignment is of a short and of a long sequence.
 type Extent uint8
 
 const (
 	anyExtent Extent = iota // the rule matched, whatever it matched
 	nowhere                 // it matched no value of the view, such as a missing header
-	shortest                // up to 8 bytes; then up to 16, 32 … 1,024 and more
-	extents   = shortest + 9
+	values                  // values of up to 8 bytes; then of up to 16, 32 … 1,024 and more
+	silent    = values + lengths
+	stretches = silent + lengths
+	extents   = stretches + lengths
+	lengths   = 9
 )
 
-// ExtentOf returns the extent of a text of n bytes.
-func ExtentOf(n int) Extent {
-	return min(shortest+Extent(bits.Len(uint(max(n-1, 0))>>3)), extents-1)
+func lengthOf(n int) Extent { return min(Extent(bits.Len(uint(max(n-1, 0))>>3)), lengths-1) }
+
+// OfValue returns the extent of a value of n bytes.
+func OfValue(n int) Extent { return values + lengthOf(n) }
+
+// OfText returns the extent of a value of n bytes by its text: by the stretch of that many bytes that looks like an
+// attack, so that it does not matter how much else there is; where none does (0), by its length.
+func OfText(stretch, n int) Extent {
+	if stretch == 0 {
+		return silent + lengthOf(n)
+	}
+	return stretches + lengthOf(stretch)
+}
+
+// shorter and longer return the next extents of the same kind, or the extent itself where there is none.
+func (e Extent) shorter() Extent {
+	if e < values || (e-values)%lengths == 0 {
+		return e
+	}
+	return e - 1
+}
+
+func (e Extent) longer() Extent {
+	if e < values || (e-values)%lengths == lengths-1 {
+		return e
+	}
+	return e + 1
 }
 
 // occasion is a rule's match on a text of some extent.
@@ -49,12 +77,13 @@ func NewRuleCounts() *RuleCounts {
 	return &RuleCounts{matches: map[occasion]int{}, sites: map[string]map[occasion]struct{}{}}
 }
 
-// Add counts one normal request of a site.
-func (c *RuleCounts) Add(v *request.View, site string) {
+// Add counts one normal request of a site. stretch tells for each of its values the length in bytes of the stretch of its
+// text that looks like an attack (see [Text]), 0 where none does.
+func (c *RuleCounts) Add(v *request.View, stretch []int, site string) {
 	c.Requests++
 	seen := c.site(site)
 	for i := range v.Matches {
-		for o := range occasions(v, &v.Matches[i]) {
+		for o := range occasions(v, stretch, &v.Matches[i]) {
 			c.matches[o]++
 			seen[o] = struct{}{}
 		}
@@ -62,11 +91,13 @@ func (c *RuleCounts) Add(v *request.View, site string) {
 }
 
 // occasions lists, each once, what a match shows.
-func occasions(v *request.View, m *request.Match) map[occasion]struct{} {
+func occasions(v *request.View, stretch []int, m *request.Match) map[occasion]struct{} {
 	set := map[occasion]struct{}{{m.Rule, anyExtent}: {}}
 	for _, s := range m.Spans {
 		for j := max(s.Lo, 0); j < s.Hi && int(j) < len(v.Values); j++ {
-			set[occasion{m.Rule, ExtentOf(len(v.Values[j].Text))}] = struct{}{}
+			length := len(v.Values[j].Text)
+			set[occasion{m.Rule, OfValue(length)}] = struct{}{}
+			set[occasion{m.Rule, OfText(stretch[j], length)}] = struct{}{}
 		}
 	}
 	if len(set) == 1 {
@@ -118,20 +149,18 @@ func CompileRules(c *RuleCounts) *Rules {
 	}
 	smooth := func(counts map[occasion]int, o occasion) float64 {
 		n := float64(counts[o])
-		if o.extent >= shortest {
-			n += neighbour * float64(counts[occasion{o.rule, o.extent + 1}])
-			if o.extent > shortest {
-				n += neighbour * float64(counts[occasion{o.rule, o.extent - 1}])
+		for _, near := range []Extent{o.extent.shorter(), o.extent.longer()} {
+			if near != o.extent {
+				n += neighbour * float64(counts[occasion{o.rule, near}])
 			}
 		}
 		return n
 	}
 	for o := range c.matches {
-		for _, e := range []Extent{o.extent, max(o.extent, shortest+1) - 1, min(o.extent+1, extents-1)} {
-			if near := (occasion{o.rule, e}); o.extent >= shortest || e == o.extent {
-				r.seen[near] = odds{
-					float32(min((smooth(c.matches, near)+0.5)/requests, 1)), float32(min((smooth(spread, near)+0.5)/sites, 1)),
-				}
+		for _, e := range []Extent{o.extent.shorter(), o.extent, o.extent.longer()} {
+			near := occasion{o.rule, e}
+			r.seen[near] = odds{
+				float32(min((smooth(c.matches, near)+0.5)/requests, 1)), float32(min((smooth(spread, near)+0.5)/sites, 1)),
 			}
 		}
 	}
@@ -182,7 +211,7 @@ func (r *Rules) odds(o occasion) odds {
 // Rarity is the probability, 0..1, that the rule matches a normal request; 0 if it never did.
 func (r *Rules) Rarity(rule int) float64 { return float64(r.seen[occasion{rule, anyExtent}].rate) }
 
-// Weigh measures a match of a rule on a text of extent e, in nats. surprise is the information in it under normal
+// Weigh measures a match of a rule on a value of extent e, in nats. surprise is the information in it under normal
 // traffic, −ln of the probability that a normal request shows it. novelty is −ln of the probability that a site's
 // normal traffic ever shows it: false positives come in sites, and what many sites trip over proves little, however
 // rare it is in all.

@@ -30,28 +30,31 @@ func traffic() *RuleCounts {
 			if site == 0 && i == 0 {
 				v = matched(2, 5)
 			}
-			c.Add(v, string(rune('a'+site)))
+			c.Add(v, []int{0}, string(rune('a'+site)))
 		}
 	}
 	return c
 }
 
 func TestExtents(t *testing.T) {
-	for n, want := range map[int]Extent{0: shortest, 8: shortest, 9: shortest + 1, 16: shortest + 1, 17: shortest + 2,
-		1025: extents - 1, 1 << 30: extents - 1} {
-		assert.Equal(t, want, ExtentOf(n), "%d bytes", n)
+	for n, want := range map[int]Extent{0: 0, 8: 0, 9: 1, 16: 1, 17: 2, 1024: 7, 1025: 8, 1 << 30: 8} {
+		assert.Equal(t, values+want, OfValue(n), "%d bytes", n)
+		assert.Equal(t, silent+want, OfText(0, n), "%d bytes", n)
+	}
+	for _, n := range []int{20, 2000, 1 << 20} {
+		assert.Equal(t, OfText(20, 20), OfText(20, n), "a stretch of 20 bytes in %d bytes", n)
 	}
 }
 
 func TestSurprise(t *testing.T) {
 	r := CompileRules(traffic())
-	common, known := r.Weigh(1, ExtentOf(4000))
+	common, known := r.Weigh(1, OfValue(4000))
 	assert.Less(t, common, 0.1, "it matches nearly every request")
 	assert.Less(t, known, 0.2, "and on every site")
-	short, _ := r.Weigh(1, ExtentOf(5))
+	short, _ := r.Weigh(1, OfValue(5))
 	assert.Greater(t, short, 6.0, "but never a short text")
-	rare, few := r.Weigh(2, ExtentOf(5))
-	never, nowhere := r.Weigh(3, ExtentOf(5))
+	rare, few := r.Weigh(2, OfValue(5))
+	never, nowhere := r.Weigh(3, OfValue(5))
 	assert.True(t, common < rare && rare < never)
 	assert.True(t, known < few && few < nowhere)
 	assert.InDelta(t, 0.999, r.Rarity(1), 0.001)
@@ -65,7 +68,7 @@ func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
 			if site == 0 && i == 0 {
 				v = matched(2, 5)
 			}
-			parts[i%2].Add(v, string(rune('a'+site))) // each site's traffic on both machines
+			parts[i%2].Add(v, []int{0}, string(rune('a'+site))) // each site's traffic on both machines
 		}
 	}
 	parts[0].Merge(parts[1])
@@ -76,23 +79,23 @@ func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
 // attacks among the traffic do not teach the site that attacks are normal.
 func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
 	base := CompileRules(traffic())
-	before, isNew := base.Weigh(7, ExtentOf(30))
+	before, isNew := base.Weigh(7, OfValue(30))
 	assert.Greater(t, before, 7.0)
 	own := NewRuleCounts()
 	for range 500 {
-		own.Add(matched(7, 30), "")
+		own.Add(matched(7, 30), []int{0}, "")
 	}
-	own.Add(matched(8, 30), "") // one attack in 501 requests
+	own.Add(matched(8, 30), []int{0}, "") // one attack in 501 requests
 	site := base.Adapt(own)
-	after, known := site.Weigh(7, ExtentOf(30))
+	after, known := site.Weigh(7, OfValue(30))
 	assert.Less(t, after, 0.2)
 	assert.Less(t, known, 0.1)
 	assert.Greater(t, isNew, 2.0)
-	attack, _ := site.Weigh(8, ExtentOf(30))
+	attack, _ := site.Weigh(8, OfValue(30))
 	assert.Greater(t, attack, 5.0)
-	unchanged, _ := site.Weigh(9, ExtentOf(30))
+	unchanged, _ := site.Weigh(9, OfValue(30))
 	assert.Equal(t, before, unchanged)
-	again, _ := base.Weigh(7, ExtentOf(30))
+	again, _ := base.Weigh(7, OfValue(30))
 	assert.Equal(t, before, again, "the base stays as it was")
 }
 
@@ -117,7 +120,7 @@ func FuzzDecodeRules(f *testing.F) {
 		again, err := r.AppendBinary(nil)
 		require.NoError(t, err)
 		assert.Equal(t, b, again)
-		surprise, novelty := r.Weigh(942100, ExtentOf(10))
+		surprise, novelty := r.Weigh(942100, OfValue(10))
 		assert.False(t, math.IsNaN(surprise) || math.IsInf(surprise, 0) || math.IsNaN(novelty) || math.IsInf(novelty, 0))
 	})
 }

@@ -22,7 +22,7 @@ import (
 // this table is replaced only together with the embedded model, and never for an old name.
 func TestSchemaHashes(t *testing.T) {
 	golden := map[string]string{
-		"verdict/3":   "2e648027d21301019348cdef6c9880c9403141e2361e22dd6ea2dc0f5ad52f32",
+		"verdict/4":   "dc3993df4f5fbb5ba70fd11b6fca660fa6c8e3ed44b47c3adc80ef5e58e298f0",
 		"thesis-26/1": "c513f4313bc2b8a7f576ba4024ab37960bc50b20d3ff982e0dedc1261292b296",
 	}
 	require.Len(t, features.Schemas(), len(golden))

@@ -11,16 +11,28 @@ import (
 type Measured struct {
 	Param    evidence.Param
 	Evidence float64 // payload evidence, nats; 0 where an extraction does not ask for it
+	Stretch  int     // length of the stretch of text with that evidence, bytes; 0 where there is none
 }
 
 // Measure appends what the view's values hold, as [Extractor.ExtractMeasured] takes it.
 func (x *Extractor) Measure(s *Scratch, dst []Measured, v *request.View) []Measured {
+	first := len(dst)
+	dst = x.scan(s, dst, v)
+	for i := range v.Values {
+		dst[first+i].Param = evidence.ParamOf(v.Values[i].Place, v.Values[i].Name)
+	}
+	return dst
+}
+
+// scan appends the payload evidence of the view's values.
+func (x *Extractor) scan(s *Scratch, dst []Measured, v *request.View) []Measured {
 	s.mark(v)
 	for i := range v.Values {
-		value := &v.Values[i]
-		m := Measured{Param: evidence.ParamOf(value.Place, value.Name)}
-		if value.Place != request.Header || s.flagged[i] {
-			m.Evidence = x.Chains.Scan(&s.scanner, value.Text).Evidence
+		var m Measured
+		if v.Values[i].Place != request.Header || s.flagged[i] {
+			if t := x.Chains.Scan(&s.scanner, v.Values[i].Text); t.Evidence > 0 {
+				m.Evidence, m.Stretch = t.Evidence, t.Hi-t.Lo
+			}
 		}
 		dst = append(dst, m)
 	}
@@ -55,16 +67,4 @@ func (s *Scratch) param(v *request.View, i int) evidence.Param {
 		return s.measured[i].Param
 	}
 	return evidence.ParamOf(v.Values[i].Place, v.Values[i].Name)
-}
-
-// text is what the payload evidence of a value is worth.
-func (x *Extractor) text(s *Scratch, v *request.View, i int) float64 {
-	if s.measured != nil {
-		return x.Baseline.Text(s.measured[i].Param, s.measured[i].Evidence)
-	}
-	nats := x.Chains.Scan(&s.scanner, v.Values[i].Text).Evidence
-	if x.Baseline == nil {
-		return nats
-	}
-	return x.Baseline.Text(s.param(v, i), nats)
 }

@@ -76,7 +76,8 @@ type Scratch struct {
 	scanner  evidence.Scanner
 	flagged  []bool
 	surprise []float64
-	measured []Measured
+	values   []Measured // scanned
+	measured []Measured // given, else nil
 }
 
 // Found is the strongest evidence that an extraction came across.

@@ -10,34 +10,43 @@ import (
 )
 
 // Verdict is the schema of the product's own models: few, strong features from two witnesses, the payload's text and
-// CRS's matches. Each rises with the evidence of an attack.
+// CRS's matches. All but the length rise with the evidence of an attack.
 //
 // A header's text counts only where CRS flagged the header: what clients send in headers by themselves differs more
 // between clients than between attack and normal traffic.
 var Verdict = &Schema{
-	Name: "verdict/3",
+	Name: "verdict/4",
 	Features: []Feature{
-		{"payload_flagged", "largest payload evidence of a value that CRS flagged, nats"},
-		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a rule that looks for attacks (CRS files 913, 921, 922, 930–944) on a value of that length, nats"},
+		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a rule that looks for attacks (CRS files 913, 921, 922, 930–944) on a stretch of text of that length, nats"},
+		{"agreement", "largest, over the values, of the lesser of the two: how much both witnesses say, nats"},
 		{"rule_novelty", "largest novelty of a rule that looks for attacks: how few sites have it match a value of that length on normal traffic, nats"},
+		{"length", "length of the value with the largest sum, ln(1 + bytes), at most that of MaxLength; 0 where there is no evidence"},
 	},
 }
+
+// MaxLength is the length of a value, in bytes, from which on all lengths mean the same.
+const MaxLength = 1 << 11
 
 func init() { Verdict.extract = extractVerdict }
 
 func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
-	novelty := x.matches(s, v)
-	var flagged, joint, strongest float64
-	for i := range v.Values {
-		if v.Values[i].Place == request.Header && !s.flagged[i] {
-			continue
+	values := s.measured
+	if values == nil {
+		s.values = x.scan(s, s.values[:0], v)
+		values = s.values
+	}
+	novelty := x.matches(s, v, values)
+	var joint, agreement, length, strongest float64
+	for i, m := range values {
+		text, surprise := m.Evidence, s.surprise[i]
+		if x.Baseline != nil {
+			text = x.Baseline.Text(s.param(v, i), text)
 		}
-		text := x.text(s, v, i)
-		if s.flagged[i] {
-			flagged = max(flagged, text)
+		agreement = max(agreement, min(text, surprise))
+		sum := text + surprise
+		if sum > joint {
+			joint, length = sum, math.Log1p(float64(min(len(v.Values[i].Text), MaxLength)))
 		}
-		sum := text + s.surprise[i]
-		joint = max(joint, sum)
 		if text > 0 && sum > strongest {
 			strongest, s.Found.Value = sum, i
 		}
@@ -46,23 +55,19 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 		s.quote(x.Chains, v.Values[s.Found.Value].Text)
 	}
 	x.classify(s, v)
-	s.Vector[0], s.Vector[1], s.Vector[2] = float32(flagged), float32(joint), float32(novelty)
+	s.Vector[0], s.Vector[1], s.Vector[2], s.Vector[3] = float32(joint), float32(agreement), float32(novelty), float32(length)
 }
 
-// matches marks the flagged values in s.flagged, puts into s.surprise for each value the largest surprise of a payload
-// rule that matched it, notes the rarest rule, and returns the largest novelty of a payload rule.
-func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
-	s.flagged = append(s.flagged[:0], make([]bool, len(v.Values))...)
+// matches puts into s.surprise for each value the largest surprise of a payload rule that matched it, notes the rarest
+// rule, and returns the largest novelty of a payload rule.
+func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (novelty float64) {
 	s.surprise = append(s.surprise[:0], make([]float64, len(v.Values))...)
 	for i := range v.Matches {
 		m := &v.Matches[i]
-		if !v.Counts(m) {
+		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
-		novelty = max(novelty, x.match(s, v, m))
-		if !m.Payload() {
-			continue
-		}
+		novelty = max(novelty, x.match(s, v, values, m))
 		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
 			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
 		}
@@ -70,22 +75,21 @@ func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
 	return novelty
 }
 
-// match notes one match and returns its novelty, 0 unless it is a payload rule's.
-func (x *Extractor) match(s *Scratch, v *request.View, m *request.Match) (novelty float64) {
-	if m.Payload() && len(m.Spans) == 0 {
+// match notes one match of a payload rule and returns its novelty.
+func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) (novelty float64) {
+	if len(m.Spans) == 0 {
 		_, novelty = x.Rules.Weigh(m.Rule, evidence.Nowhere)
 	}
 	for _, span := range m.Spans {
 		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
-			s.flagged[j] = true
-			if m.Payload() {
-				surprise, new := x.Rules.Weigh(m.Rule, evidence.ExtentOf(len(v.Values[j].Text)))
-				if x.Baseline != nil {
-					surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
-				}
-				s.surprise[j] = max(s.surprise[j], surprise)
-				novelty = max(novelty, new)
+			length := len(v.Values[j].Text)
+			surprise, _ := x.Rules.Weigh(m.Rule, evidence.OfText(values[j].Stretch, length))
+			_, new := x.Rules.Weigh(m.Rule, evidence.OfValue(length))
+			if x.Baseline != nil {
+				surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
 			}
+			s.surprise[j] = max(s.surprise[j], surprise)
+			novelty = max(novelty, new)
 		}
 	}
 	return novelty

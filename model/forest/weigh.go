@@ -24,18 +24,17 @@ const (
 )
 
 // Weigh returns f with leaf weights and a bias learned from labelled rows by
-// logistic regression: they minimise the importance-weighted log-loss of the
-// z of [Forest.Anomaly] plus a ridge on the weights, which so stay 0 where no
-// labelled row falls. Both labels weigh the same in all. The three slices are
-// parallel; importance is greater than 0. The result shares f's trees.
-func (f *Forest) Weigh(rows [][]float32, anomalous []bool, importance []float64) (*Forest, error) {
-	if len(rows) != len(anomalous) || len(rows) != len(importance) {
-		return nil, fmt.Errorf("forest: %d rows, %d labels and %d importances (want as many of each)",
-			len(rows), len(anomalous), len(importance))
+// logistic regression: they minimise the log-loss of the z of [Forest.Anomaly]
+// plus a ridge on the weights, which so stay 0 where no labelled row falls.
+// Both labels weigh the same in all. The two slices are parallel. The result
+// shares f's trees.
+func (f *Forest) Weigh(rows [][]float32, anomalous []bool) (*Forest, error) {
+	if len(rows) != len(anomalous) {
+		return nil, fmt.Errorf("forest: %d rows and %d labels (want as many of each)", len(rows), len(anomalous))
 	}
 	var total [2]float64
-	for i, a := range anomalous {
-		total[index(a)] += importance[i]
+	for _, a := range anomalous {
+		total[index(a)]++
 	}
 	if !(total[0] > 0 && total[1] > 0) {
 		return nil, errors.New("forest: weights need rows of both labels, of importance greater than 0")
@@ -52,7 +51,7 @@ func (f *Forest) Weigh(rows [][]float32, anomalous []bool, importance []float64)
 			base -= f.length(leaf) / float64(f.trees)
 		}
 		label := index(anomalous[i])
-		r.samples = append(r.samples, labelled{leaves, base, float64(label), importance[i] * n / (2 * total[label])})
+		r.samples = append(r.samples, labelled{leaves, base, float64(label), n / (2 * total[label])})
 	}
 	r.run()
 	g := *f

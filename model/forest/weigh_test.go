@@ -14,7 +14,7 @@ import (
 )
 
 // halves makes rows with two rare corners, of which only the one where feature 0 is large is harmful.
-func halves(rng *rand.Rand, n int) (rows [][]float32, harmful []bool, importance []float64) {
+func halves(rng *rand.Rand, n int) (rows [][]float32, harmful []bool) {
 	for i := range n {
 		row := []float32{rng.Float32(), rng.Float32()}
 		switch i % 10 {
@@ -23,19 +23,19 @@ func halves(rng *rand.Rand, n int) (rows [][]float32, harmful []bool, importance
 		case 1:
 			row[1] += 3
 		}
-		rows, harmful, importance = append(rows, row), append(harmful, i%10 == 0), append(importance, 1)
+		rows, harmful = append(rows, row), append(harmful, i%10 == 0)
 	}
-	return rows, harmful, importance
+	return rows, harmful
 }
 
 func weighed(t testing.TB) (plain, weighed *Forest) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 1))
-	normal, _, _ := halves(rng, 2000)
+	normal, _ := halves(rng, 2000)
 	plain, err := Train(normal, Params{Trees: 50, Subsample: 128}, rng)
 	require.NoError(t, err)
-	rows, harmful, importance := halves(rng, 1000)
-	weighed, err = plain.Weigh(rows, harmful, importance)
+	rows, harmful := halves(rng, 1000)
+	weighed, err = plain.Weigh(rows, harmful)
 	require.NoError(t, err)
 	return plain, weighed
 }
@@ -77,11 +77,11 @@ func TestWeightsRoundTrip(t *testing.T) {
 func TestWeighRefuses(t *testing.T) {
 	f, _ := weighed(t)
 	one := [][]float32{{1, 1}}
-	_, err := f.Weigh(one, []bool{true, false}, []float64{1})
+	_, err := f.Weigh(one, []bool{true, false})
 	assert.Error(t, err, "slices of different lengths")
-	_, err = f.Weigh(one, []bool{true}, []float64{1})
+	_, err = f.Weigh(one, []bool{true})
 	assert.Error(t, err, "one label only")
-	_, err = new(Forest).Weigh([][]float32{{1}, {2}}, []bool{true, false}, []float64{1, 1})
+	_, err = new(Forest).Weigh([][]float32{{1}, {2}}, []bool{true, false})
 	assert.Error(t, err, "no trees")
 }
 
