@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rivals
+package exclusions
 
 import (
 	"fmt"
@@ -29,8 +29,8 @@ func Directives(list []Exclusion) string {
 		}
 		var targets []string
 		for _, v := range variablesOf[e.Kind] {
-			if e.Name != "" {
-				v += ":" + e.Name
+			if e.Selector != "" {
+				v += ":" + e.Selector
 			}
 			targets = append(targets, "!"+v)
 		}
