@@ -13,28 +13,35 @@ var variablesOf = map[string][]string{
 	"names":  {"ARGS_NAMES", "ARGS_GET_NAMES", "ARGS_POST_NAMES", "REQUEST_COOKIES_NAMES"},
 	"cookie": {"REQUEST_COOKIES"},
 	"header": {"REQUEST_HEADERS"},
+	"uri":    {"QUERY_STRING", "REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE"},
 	"path":   {"REQUEST_FILENAME", "REQUEST_BASENAME", "REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE"},
 	"file":   {"FILES", "FILES_NAMES"},
 	"xml":    {"XML"},
 	"body":   {"REQUEST_BODY"},
 }
 
-// Directives writes exclusions in SecLang, to stand after CRS's rules.
+// Directives writes exclusions in SecLang, to stand after CRS's rules: for any CRS, with every variable of a kind.
 func Directives(list []Exclusion) string {
 	var b strings.Builder
 	for _, e := range list {
-		if e.Kind == "" {
-			fmt.Fprintf(&b, "SecRuleRemoveById %d\n", e.Rule)
-			continue
-		}
-		var targets []string
-		for _, v := range variablesOf[e.Kind] {
-			if e.Selector != "" {
-				v += ":" + e.Selector
-			}
-			targets = append(targets, "!"+v)
-		}
-		fmt.Fprintf(&b, "SecRuleUpdateTargetById %d \"%s\"\n", e.Rule, strings.Join(targets, "|"))
+		b.WriteString(e.directive(variablesOf[e.Kind]) + "\n")
 	}
 	return b.String()
+}
+
+// String writes the exclusion in SecLang, to stand after CRS's rules, with the variables that the rule reads.
+func (e Exclusion) String() string { return e.directive(variables(e)) }
+
+func (e Exclusion) directive(variables []string) string {
+	if e.Kind == "" {
+		return fmt.Sprintf("SecRuleRemoveById %d", e.Rule)
+	}
+	var targets []string
+	for _, v := range variables {
+		if e.Selector != "" {
+			v += ":" + e.Selector
+		}
+		targets = append(targets, "!"+v)
+	}
+	return fmt.Sprintf("SecRuleUpdateTargetById %d \"%s\"", e.Rule, strings.Join(targets, "|"))
 }
