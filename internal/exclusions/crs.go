@@ -15,7 +15,7 @@ import (
 
 // crsRule is what the embedded CRS says of a rule.
 type crsRule struct {
-	variables []string // that it reads, without selectors
+	variables []string // that it reads, without selectors; REQUEST_HEADERS:Cookie where it reads that header, too
 	message   string
 }
 
@@ -35,9 +35,13 @@ var crsRules = sync.OnceValue(func() map[int]crsRule {
 			if m := secRule.FindStringSubmatch(line); m != nil {
 				id, _ := strconv.Atoi(m[2]) // digits alone
 				r := crsRule{}
-				for _, v := range strings.Split(m[1], "|") {
+				targets := strings.Split(m[1], "|")
+				for _, v := range targets {
 					name, _, _ := strings.Cut(v, ":")
 					r.variables = append(r.variables, name)
+				}
+				if slices.Contains(targets, "REQUEST_HEADERS") && !slices.Contains(targets, "!REQUEST_HEADERS:Cookie") {
+					r.variables = append(r.variables, "REQUEST_HEADERS:Cookie")
 				}
 				if m := message.FindStringSubmatch(line); m != nil {
 					r.message = m[1]

@@ -13,7 +13,7 @@ var variablesOf = map[string][]string{
 	"names":  {"ARGS_NAMES", "ARGS_GET_NAMES", "ARGS_POST_NAMES", "REQUEST_COOKIES_NAMES"},
 	"cookie": {"REQUEST_COOKIES"},
 	"header": {"REQUEST_HEADERS"},
-	"uri":    {"QUERY_STRING", "REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE"},
+	"query":  {"QUERY_STRING"},
 	"path":   {"REQUEST_FILENAME", "REQUEST_BASENAME", "REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE"},
 	"file":   {"FILES", "FILES_NAMES"},
 	"xml":    {"XML"},

@@ -111,25 +111,51 @@ func Narrow(rule int, first, last *request.Value) []Exclusion {
 // selected are the kinds of variables that have names to select by.
 var selected = map[string]bool{"args": true, "names": true, "cookie": true, "header": true}
 
-// kindFor is the kind of variable by which a rule of CRS read a value: not every rule reads arguments as such. Empty if no
-// target of the rule covers it.
+// kindFor is the kind of variable by which a rule of CRS read a value. Empty if no target of the rule covers it: a rule
+// that reads the same text as an argument and as a part of something greater goes on matching there.
 func kindFor(rule int, x *request.Value) string {
-	kind := KindOf(x.Place)
-	kinds := []string{kind}
-	switch x.Place {
-	case request.Query:
-		kinds = append(kinds, "uri")
-	case request.Form:
-		kinds = append(kinds, "body")
-	case request.Cookie:
-		kinds = append(kinds, "header")
-	}
-	for _, kind := range kinds {
-		if len(variables(Exclusion{Rule: rule, Kind: kind})) > 0 {
-			return kind
+	var kind string
+	for _, way := range waysTo[x.Place] {
+		if !reads(rule, way) {
+			continue
 		}
+		if kind != "" {
+			return ""
+		}
+		kind = way.kind
 	}
-	return ""
+	return kind
+}
+
+// way is a way in which rules come to the values of a place.
+type way struct {
+	kind      string
+	variables []string // nil: those of the kind
+}
+
+var waysTo = map[request.Place][]way{
+	request.Path:   {{"path", nil}},
+	request.Query:  {{"args", nil}, {"path", []string{"REQUEST_URI", "REQUEST_URI_RAW", "REQUEST_LINE"}}, {"query", nil}},
+	request.Form:   {{"args", nil}, {"body", nil}},
+	request.Name:   {{"names", nil}},
+	request.Cookie: {{"cookie", nil}, {"header", []string{"REQUEST_HEADERS:Cookie"}}},
+	request.Header: {{"header", nil}},
+	request.File:   {{"file", nil}},
+	request.XML:    {{"xml", nil}},
+	request.Body:   {{"body", nil}},
+}
+
+// reads reports whether a rule goes a way. Nothing is known of a rule that the embedded CRS does not have: it is taken to
+// go the first way.
+func reads(rule int, w way) bool {
+	r, known := crsRules()[rule]
+	if !known {
+		return w.variables == nil && w.kind != "query"
+	}
+	if w.variables == nil {
+		return len(variables(Exclusion{Rule: rule, Kind: w.kind})) > 0
+	}
+	return slices.ContainsFunc(w.variables, func(v string) bool { return slices.Contains(r.variables, v) })
 }
 
 // Unnamed reports whether a counting match of a view stands under a name that cannot be written.

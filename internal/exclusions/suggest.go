@@ -48,11 +48,17 @@ func Suggest(vetoed []Vetoed, attacks []request.View, n int) []Suggestion {
 	worth := worth{float64(len(normal)), float64(len(harmful))}
 	steps := Search(slices.Values(normal), slices.Values(harmful), Choice{
 		Allowed: func(e Exclusion) bool { return e.Kind != "" || whole[e] },
-		Max:     n, Value: worth.value,
+		Max:     maxSteps, Value: worth.value,
 	})
-	chosen := needed(normal, steps)
-	return reckon(vetoed, normal, harmful, chosen)
+	list := make([]Exclusion, len(steps))
+	for i, step := range steps {
+		list[i] = step.Exclusion
+	}
+	return reckon(vetoed, normal, harmful, keep(normal, list, n))
 }
+
+// maxSteps bounds the list from which the best are kept.
+const maxSteps = 200
 
 // incidentOf takes a view apart. What CRS has counted is the measure. Where the matches that the view knows make less
 // (a rule can match one value in several ways), taking all of them away is taken to be enough; where they make more,
@@ -97,6 +103,14 @@ func (e Exclusion) breadth() float64 {
 
 // Set is a configuration: exclusions that are written.
 type Set map[Exclusion]bool
+
+func setOf(list []Exclusion) Set {
+	s := Set{}
+	for _, e := range list {
+		s[e] = true
+	}
+	return s
+}
 
 // Passes reports whether CRS would let a request pass with the exclusions, as far as can be reckoned.
 func (s Set) Passes(v *request.View) bool {
@@ -147,34 +161,53 @@ func (s Set) without(e Exclusion) Set {
 	return t
 }
 
-// needed drops what explains nothing that the others do not: steps that lead nowhere within the list, and narrow ones
-// that a broad one has overtaken.
-func needed(normal []Incident, steps []Step) (list []Exclusion) {
-	chosen := Set{}
-	for _, s := range steps {
-		chosen[s.Exclusion] = true
-	}
-	all := chosen.count(normal)
-	for _, s := range slices.Backward(steps) {
-		if fewer := chosen.without(s.Exclusion); fewer.count(normal) == all {
-			chosen = fewer
+// keep takes exclusions out of the list until n are left and none is without use: always the one that fewest of the
+// explained requests need, of equals the last. That ends steps that lead nowhere and narrow exclusions that a broad one
+// has overtaken.
+func keep(normal []Incident, list []Exclusion, n int) []Exclusion {
+	for len(list) > 0 {
+		need := setOf(list).needs(normal)
+		least := len(list) - 1
+		for i := range slices.Backward(list) {
+			if need[list[i]] < need[list[least]] {
+				least = i
+			}
 		}
-	}
-	for _, s := range steps {
-		if chosen[s.Exclusion] {
-			list = append(list, s.Exclusion)
+		if len(list) <= n && need[list[least]] > 0 {
+			break
 		}
+		list = slices.Delete(list, least, least+1)
 	}
 	return list
 }
 
+// needs counts, for each exclusion, the requests that pass with all of them and not without it.
+func (s Set) needs(all []Incident) map[Exclusion]int {
+	need := map[Exclusion]int{}
+	for i := range all {
+		x := &all[i]
+		if !s.passes(x) {
+			continue
+		}
+		tried := map[Exclusion]bool{}
+		for _, u := range x.Units {
+			for _, e := range u.By {
+				if s[e] && !tried[e] {
+					tried[e] = true
+					if !s.without(e).passes(x) {
+						need[e]++
+					}
+				}
+			}
+		}
+	}
+	return need
+}
+
 // reckon puts the exclusions into the order in which each explains most after those before it, and counts.
 func reckon(vetoed []Vetoed, normal, harmful []Incident, list []Exclusion) (suggestions []Suggestion) {
-	all := Set{}
-	for _, e := range list {
-		all[e] = true
-	}
-	so, explained := Set{}, all.count(normal)
+	so, all := Set{}, setOf(list)
+	needs := all.needs(normal)
 	for len(list) > 0 {
 		best, most := 0, -1
 		for i, e := range list {
@@ -187,7 +220,7 @@ func reckon(vetoed []Vetoed, normal, harmful []Incident, list []Exclusion) (sugg
 		so[e] = true
 		alone, there := Set{e: true}, Set{Exclusion{Rule: e.Rule, Kind: e.Kind}: true}
 		suggestions = append(suggestions, Suggestion{
-			Exclusion: e, SoFar: most, Alone: alone.count(normal), Needed: explained - all.without(e).count(normal),
+			Exclusion: e, SoFar: most, Alone: alone.count(normal), Needed: needs[e],
 			Sites: sites(vetoed, normal, all, e),
 			Lost:  so.count(harmful), LostAlone: alone.count(harmful), LostThere: there.count(harmful),
 		})
