@@ -56,7 +56,7 @@ func TestSearchExcludesVariables(t *testing.T) {
 	assert.True(t, math.IsInf(cleared(&attacks[0], found.when, targets), 1))
 	// A name that could not be written stands for its kind alone.
 	for _, u := range exclusions.Units(&attacks[1], targets) {
-		assert.Equal(t, []exclusions.Exclusion{{Rule: 1}, {1, "args", ""}}, u.By)
+		assert.Equal(t, []exclusions.Exclusion{{Rule: 1}, {Rule: 1, Kind: "args"}}, u.By)
 	}
 }
 

@@ -100,12 +100,12 @@ func TestReaderOfStdin(t *testing.T) {
 
 // Traffic may come without labels, and is checked otherwise.
 func TestReaderOfUnlabelled(t *testing.T) {
-	stdin(t, []byte(`{"method":"GET","uri":"/a"}
+	stdin(t, `{"method":"GET","uri":"/a"}
 {"method":"GET"}
 {"payload":"1' or 1"}
 {"label":"good","method":"GET","uri":"/"}
 {"label":"attack","method":"GET","uri":"/b"}
-`))
+`)
 	r, err := Open("-")
 	require.NoError(t, err)
 	defer r.Close()
