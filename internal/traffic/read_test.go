@@ -98,7 +98,7 @@ func TestReaderOfStdin(t *testing.T) {
 	assert.Equal(t, []string{"-", "-"}, files)
 }
 
-// Traffic may come without labels, and is checked otherwise.
+// Traffic may come without labels, payloads may not.
 func TestReaderOfUnlabelled(t *testing.T) {
 	stdin(t, `{"method":"GET","uri":"/a"}
 {"method":"GET"}
@@ -118,8 +118,8 @@ func TestReaderOfUnlabelled(t *testing.T) {
 			got = append(got, req.Label+" "+req.URI)
 		}
 	}
-	assert.Equal(t, []string{" /a", "-:2: uri is missing",
-		`-:3: a payload labelled "" (want "attack": a payload is the text of an attack)`,
+	assert.Equal(t, []string{"benign /a", "-:2: uri is missing",
+		`-:3: label "" (want "benign" or "attack")`,
 		`-:4: label "good" (want "benign" or "attack")`, "attack /b"}, got)
 }
 
