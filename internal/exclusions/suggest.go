@@ -50,15 +50,23 @@ func Suggest(vetoed []Vetoed, attacks []request.View, n int) []Suggestion {
 		Allowed: func(e Exclusion) bool { return e.Kind != "" || whole[e] },
 		Max:     maxSteps, Value: worth.value,
 	})
-	list := make([]Exclusion, len(steps))
-	for i, step := range steps {
-		list[i] = step.Exclusion
+	var list []Exclusion
+	for taken := 0; taken < len(steps) && len(list) < n+spare; {
+		more := min(n+spare-len(list), len(steps)-taken)
+		taken += more
+		list = list[:0]
+		for _, step := range steps[:taken] {
+			list = append(list, step.Exclusion)
+		}
+		list = useful(normal, list)
 	}
-	return reckon(vetoed, normal, harmful, keep(normal, list, n))
+	return reckon(vetoed, normal, harmful, fewest(normal, list, n))
 }
 
-// maxSteps bounds the list from which the best are kept.
-const maxSteps = 200
+const (
+	maxSteps = 200 // bounds the list of whose first useful ones the best are kept
+	spare    = 10  // how many more useful ones are looked at: some are of use in company only
+)
 
 // incidentOf takes a view apart. What CRS has counted is the measure. Where the matches that the view knows make less
 // (a rule can match one value in several ways), taking all of them away is taken to be enough; where they make more,
@@ -161,11 +169,21 @@ func (s Set) without(e Exclusion) Set {
 	return t
 }
 
-// keep takes exclusions out of the list until n are left and none is without use: always the one that fewest of the
-// explained requests need, of equals the last. That ends steps that lead nowhere and narrow exclusions that a broad one
-// has overtaken.
-func keep(normal []Incident, list []Exclusion, n int) []Exclusion {
-	for len(list) > 0 {
+// useful drops, from the end, the exclusions that no explained request needs: steps that lead nowhere within the list, and
+// narrow ones that a broad one has overtaken.
+func useful(normal []Incident, list []Exclusion) []Exclusion {
+	for i := len(list) - 1; i >= 0; i-- {
+		if setOf(list).needs(normal)[list[i]] == 0 {
+			list = slices.Delete(list, i, i+1)
+		}
+	}
+	return list
+}
+
+// fewest takes exclusions out of a useful list until n are left: always the one that fewest of the explained requests
+// need, of equals the last, and what is of no use without it.
+func fewest(normal []Incident, list []Exclusion, n int) []Exclusion {
+	for len(list) > n {
 		need := setOf(list).needs(normal)
 		least := len(list) - 1
 		for i := range slices.Backward(list) {
@@ -173,10 +191,7 @@ func keep(normal []Incident, list []Exclusion, n int) []Exclusion {
 				least = i
 			}
 		}
-		if len(list) <= n && need[list[least]] > 0 {
-			break
-		}
-		list = slices.Delete(list, least, least+1)
+		list = useful(normal, slices.Delete(list, least, least+1))
 	}
 	return list
 }
