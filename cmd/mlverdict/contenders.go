@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/mlverdict/mlverdict/internal/exclusions"
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/rivals"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
@@ -134,7 +135,7 @@ func (l *league) replay(ctx context.Context, r *scoreboard.Result, folder string
 				continue
 			}
 			path := filepath.Join(folder, fmt.Sprintf("%s-pl%d.conf", x.Name, level))
-			err = errors.Join(os.MkdirAll(folder, 0o755), renameio.WriteFile(path, []byte(rivals.Directives(x.Until(level, cut))), 0o644))
+			err = errors.Join(os.MkdirAll(folder, 0o755), renameio.WriteFile(path, []byte(exclusions.Directives(x.Until(level, cut))), 0o644))
 			if err != nil {
 				return err
 			}

@@ -77,8 +77,8 @@ only when both take it for an attack.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(),
-		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
-		newScoreboardCommand(), newReportCommand())
+		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
+		newInspectCommand(), newScoreboardCommand(), newReportCommand())
 	for _, cmd := range root.Commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error {

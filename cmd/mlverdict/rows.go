@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
 )
@@ -55,6 +57,33 @@ func eachRow(ctx context.Context, cache *replay.Cache, stderr io.Writer, what st
 	return rows.err()
 }
 
+// eachEmbedded puts up to n of the payloads, drawn by seed, into requests (see [augment.Embedded]), replays them and hands
+// each that reaches CRS to f.
+func eachEmbedded(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, n int, seed uint64,
+	f func(*replay.Recorded)) error {
+	embedded := augment.Embedded(payloads, envelopes, n, rand.New(rand.NewPCG(seed, 0)))
+	for rec := range cache.Recordings(ctx, firsts(embedded), 0) {
+		if rec.Err != nil {
+			return rec.Err
+		}
+		if rec.Engine == 0 {
+			f(&rec)
+		}
+	}
+	return ctx.Err()
+}
+
+// firsts yields the first of each pair.
+func firsts[A, B any](pairs iter.Seq2[A, B]) iter.Seq[A] {
+	return func(yield func(A) bool) {
+		for a := range pairs {
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
 // rows reads request files with a progress bar and counts what could not be used.
 type rows struct {
 	reader *traffic.Reader
@@ -64,10 +93,14 @@ type rows struct {
 }
 
 func newRows(r *traffic.Reader, stderr io.Writer, what string) *rows {
-	bar := progressbar.NewOptions64(r.Size(),
-		progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what), progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+	bar := newBar(r.Size(), stderr, what, progressbar.OptionShowBytes(true))
 	return &rows{reader: r, stderr: stderr, bar: bar}
+}
+
+// newBar shows progress up to a total, -1 if unknown.
+func newBar(total int64, stderr io.Writer, what string, more ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, append(more, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())...)
 }
 
 func (r *rows) all() iter.Seq[*traffic.Request] {

@@ -8,13 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"math/rand/v2"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/training"
@@ -95,14 +92,10 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 	if len(benign) == 0 {
 		return errors.Join(readErr, errors.New("tune: no benign requests (rows with the label benign)"))
 	}
-	embedded := augment.Embedded(payloads, envelopes, o.embed, rand.New(rand.NewPCG(o.seed, 0)))
-	for rec := range cache.Recordings(ctx, firsts(embedded), 0) {
-		if rec.Err != nil {
-			return rec.Err
-		}
-		if rec.Engine == 0 {
-			attacks = append(attacks, rec.View)
-		}
+	if err := eachEmbedded(ctx, cache, payloads, envelopes, o.embed, o.seed, func(rec *replay.Recorded) {
+		attacks = append(attacks, rec.View)
+	}); err != nil {
+		return err
 	}
 	points, err := training.OperatingPoints(m, benign, attacks, o.rate)
 	if err != nil {
@@ -124,15 +117,4 @@ func printPoints(w io.Writer, format string, points []training.Operating) error 
 			100*p.CRSRate, 100*p.Rate, p.Attacks, percent(p.Kept, p.Attacks))
 	}
 	return t.Flush()
-}
-
-// firsts yields the first of each pair.
-func firsts[A, B any](pairs iter.Seq2[A, B]) iter.Seq[A] {
-	return func(yield func(A) bool) {
-		for a := range pairs {
-			if !yield(a) {
-				return
-			}
-		}
-	}
 }

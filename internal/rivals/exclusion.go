@@ -8,69 +8,32 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mlverdict/mlverdict/internal/exclusions"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/model/request"
 )
-
-// Exclusion switches a rule off: everywhere, for a kind of variable, or for one variable.
-type Exclusion struct {
-	Rule int
-	Kind string // kind of variable, see kindOf; empty: everywhere
-	Name string // variable; empty: all of the kind
-}
 
 // Excluder is CRS with the exclusions that an operator would write, in the order in which they would be written. The
 // first few of them are a configuration; how many is the cut of this contender.
 type Excluder struct {
 	scoreboard.Described
-	variables bool
-	lists     [scoreboard.Levels]exclusions
+	targets exclusions.Targets // nil: whole rules only
+	lists   [scoreboard.Levels]sequence
 }
 
-// exclusions are a list for one paranoia level.
-type exclusions struct {
-	list []Exclusion
+// sequence is a list for one paranoia level.
+type sequence struct {
+	list []exclusions.Exclusion
 	at   []float64 // the share of the false positives it was made on that the list up to here clears, rising
-	when map[Exclusion]float64
+	when map[exclusions.Exclusion]float64
 }
 
-// kindOf groups the places that one exclusion covers. Names of arguments and cookies stand in variables of their own.
-func kindOf(p request.Place) string {
-	switch p {
-	case request.Query, request.Form:
-		return "args"
-	case request.Name:
-		return "names"
-	}
-	return p.String()
-}
-
-// unit is a part of a request's anomaly score: what one rule earns in one variable.
-type unit struct {
-	points int
-	by     []Exclusion // each of them takes the unit away
-}
-
-// units takes the counting matches of a view apart.
-func units(v *request.View, variables bool) (list []unit) {
-	for i := range v.Matches {
-		m := &v.Matches[i]
-		if !v.Counts(m) {
-			continue
-		}
-		whole := Exclusion{Rule: m.Rule}
-		if !variables || len(m.Spans) == 0 {
-			list = append(list, unit{m.Score, []Exclusion{whole}})
-			continue
-		}
-		for _, s := range m.Spans {
-			first, last := &v.Values[s.Lo], &v.Values[s.Hi-1]
-			u := unit{m.Score, []Exclusion{whole, {m.Rule, kindOf(first.Place), ""}}}
-			if first.Name == last.Name && writable(first) {
-				u.by = append(u.by, Exclusion{m.Rule, kindOf(first.Place), first.Name})
-			}
-			list = append(list, u)
-		}
+// targets are the kind of variable that a rule matched and, where it can be written as it is, the variable.
+func targets(rule int, first, last *request.Value) []exclusions.Exclusion {
+	kind := exclusions.KindOf(first.Place)
+	list := []exclusions.Exclusion{{Rule: rule, Kind: kind}}
+	if first.Name == last.Name && writable(first) {
+		list = append(list, exclusions.Exclusion{Rule: rule, Kind: kind, Selector: first.Name})
 	}
 	return list
 }
@@ -97,7 +60,7 @@ func writable(x *request.Value) bool {
 func Rules(m *Material) *Excluder {
 	return exclude(scoreboard.Described{Name: "rule-exclusion",
 		Doc: "SecRuleRemoveById, found greedily: most false positives of training and tuning cleared for least training attacks lost"},
-		m.Normal, m.Attacks, false, nil)
+		m.Normal, m.Attacks, nil, nil)
 }
 
 // Targets is rule exclusion that may also exclude a rule for a kind of variable, or for one variable that enough sites
@@ -105,7 +68,7 @@ func Rules(m *Material) *Excluder {
 func Targets(m *Material) *Excluder {
 	return exclude(scoreboard.Described{Name: "target-exclusion",
 		Doc: "the same, and SecRuleUpdateTargetById for a kind of variable or for one variable that sites have in common"},
-		m.Normal, m.Attacks, true, common(m.Normal))
+		m.Normal, m.Attacks, targets, common(m.Normal))
 }
 
 // SiteExclusion is what an operator does on one site: rule and target exclusion made on the site's own traffic, with any
@@ -114,7 +77,7 @@ func SiteExclusion(m *Material, everywhere *Excluder) scoreboard.Adapter {
 	d := scoreboard.Described{Name: "site-exclusion",
 		Doc: "rule and target exclusion made on the site's own traffic, with any of its variables, then that for every site"}
 	return scoreboard.Adapter{Described: d, Adapt: func(own []scoreboard.Sample) (scoreboard.Contender, error) {
-		x := exclude(d, own, m.Attacks, true, nil)
+		x := exclude(d, own, m.Attacks, targets, nil)
 		for level := range x.lists {
 			for e, at := range everywhere.lists[level].when {
 				if _, ok := x.lists[level].when[e]; !ok {
@@ -126,15 +89,15 @@ func SiteExclusion(m *Material, everywhere *Excluder) scoreboard.Adapter {
 	}}
 }
 
-func exclude(d scoreboard.Described, normal []scoreboard.Sample, attacks []request.View, variables bool, allowed map[Exclusion]bool) *Excluder {
-	x := &Excluder{Described: d, variables: variables}
+func exclude(d scoreboard.Described, normal []scoreboard.Sample, attacks []request.View, targets exclusions.Targets, allowed map[exclusions.Exclusion]bool) *Excluder {
+	x := &Excluder{Described: d, targets: targets}
 	views := make([]request.View, len(normal))
 	for i := range normal {
 		views[i] = normal[i].View
 	}
 	var done sync.WaitGroup
 	for i := range x.lists {
-		done.Go(func() { x.lists[i] = search(views, attacks, i+1, variables, allowed) })
+		done.Go(func() { x.lists[i] = search(views, attacks, i+1, targets, allowed) })
 	}
 	done.Wait()
 	return x
@@ -146,28 +109,28 @@ func (x *Excluder) Contender() scoreboard.Contender {
 	return scoreboard.Contender{Described: x.Described, NewJudge: func() scoreboard.Judge {
 		return func(s *scoreboard.Sample, level int) float64 {
 			v := s.View.AtParanoia(level)
-			return cleared(&v, x.lists[level-1].when, x.variables)
+			return cleared(&v, x.lists[level-1].when, x.targets)
 		}
 	}}
 }
 
 // cleared tells at which point of the list CRS lets a view pass; +Inf if it never does.
-func cleared(v *request.View, when map[Exclusion]float64, variables bool) float64 {
+func cleared(v *request.View, when map[exclusions.Exclusion]float64, targets exclusions.Targets) float64 {
 	type gone struct {
 		at     float64
 		points int
 	}
 	var parts []gone
 	sum := 0
-	for _, u := range units(v, variables) {
+	for _, u := range exclusions.Units(v, targets) {
 		at := math.Inf(1)
-		for _, e := range u.by {
+		for _, e := range u.By {
 			if k, ok := when[e]; ok {
 				at = min(at, k)
 			}
 		}
-		parts = append(parts, gone{at, u.points})
-		sum += u.points
+		parts = append(parts, gone{at, u.Points})
+		sum += u.Points
 	}
 	slices.SortFunc(parts, func(a, b gone) int { return cmp.Compare(a.at, b.at) })
 	for _, p := range parts {
@@ -182,7 +145,7 @@ func cleared(v *request.View, when map[Exclusion]float64, variables bool) float6
 }
 
 // Until lists the exclusions of a paranoia level up to a cut, nil = all of them.
-func (x *Excluder) Until(level int, cut *float64) []Exclusion {
+func (x *Excluder) Until(level int, cut *float64) []exclusions.Exclusion {
 	l := x.lists[level-1]
 	if cut == nil {
 		return l.list

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 
+	"github.com/mlverdict/mlverdict/internal/exclusions"
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/internal/traffic"
@@ -21,11 +22,11 @@ const replayed = 150
 func (x *Excluder) Replay(ctx context.Context, d *scoreboard.Data, cache *replay.Cache, level int, cut *float64) (scoreboard.Replayed, error) {
 	list := x.Until(level, cut)
 	out := scoreboard.Replayed{Contender: x.Name, Level: level, Exclusions: len(list)}
-	configured, err := cache.WithRules(Directives(list))
+	configured, err := cache.WithRules(exclusions.Directives(list))
 	if err != nil {
 		return out, fmt.Errorf("rivals: %s: %w", x.Name, err)
 	}
-	when := map[Exclusion]float64{}
+	when := map[exclusions.Exclusion]float64{}
 	for _, e := range list {
 		when[e] = x.lists[level-1].when[e]
 	}
@@ -37,7 +38,7 @@ func (x *Excluder) Replay(ctx context.Context, d *scoreboard.Data, cache *replay
 				return out, rec.Err
 			}
 			v := chosen[i].View.AtParanoia(level)
-			reckoned := !math.IsInf(cleared(&v, when, x.variables), 1)
+			reckoned := !math.IsInf(cleared(&v, when, x.targets), 1)
 			passes := rec.View.AtParanoia(level)
 			out.Add(label == traffic.Benign, reckoned, !passes.Denied())
 			i++

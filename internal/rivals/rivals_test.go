@@ -12,10 +12,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlverdict/mlverdict/internal/replay"
+	"github.com/mlverdict/mlverdict/internal/exclusions"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/internal/synthetic"
-	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -35,74 +34,30 @@ func TestSearchTakesWhatCostsLeast(t *testing.T) {
 	// Rule 1 is the false positives' and no attack's; rule 2 clears as many and loses the attacks.
 	normal := []request.View{view([3]int{1, 5, 0}), view([3]int{1, 5, 0}), view([3]int{2, 5, 0}), view([3]int{2, 5, 0})}
 	attacks := []request.View{view([3]int{2, 5, 0}), view([3]int{3, 5, 0})}
-	found := search(normal, attacks, 1, false, nil)
-	assert.Equal(t, []Exclusion{{Rule: 1}, {Rule: 2}}, found.list)
+	found := search(normal, attacks, 1, nil, nil)
+	assert.Equal(t, []exclusions.Exclusion{{Rule: 1}, {Rule: 2}}, found.list)
 	assert.InDeltaSlice(t, []float64{0.5, 1}, found.at, 1e-6)
-	assert.InDelta(t, 0.5, cleared(&normal[0], found.when, false), 1e-6)
-	assert.InDelta(t, 1, cleared(&attacks[0], found.when, false), 1e-6)
-	assert.True(t, math.IsInf(cleared(&attacks[1], found.when, false), 1), "rule 3 stays")
+	assert.InDelta(t, 0.5, cleared(&normal[0], found.when, nil), 1e-6)
+	assert.InDelta(t, 1, cleared(&attacks[0], found.when, nil), 1e-6)
+	assert.True(t, math.IsInf(cleared(&attacks[1], found.when, nil), 1), "rule 3 stays")
 	both := view([3]int{1, 5, 0}, [3]int{2, 3, 0})
-	assert.InDelta(t, 0.5, cleared(&both, found.when, false), 1e-6, "3 points are below the limit")
-	assert.Equal(t, found, search(normal, attacks, 1, false, nil), "the same twice")
+	assert.InDelta(t, 0.5, cleared(&both, found.when, nil), 1e-6, "3 points are below the limit")
+	assert.Equal(t, found, search(normal, attacks, 1, nil, nil), "the same twice")
 }
 
 func TestSearchExcludesVariables(t *testing.T) {
 	// The rule's false positives stand in a cookie, its attacks in an argument.
 	normal := []request.View{view([3]int{1, 5, 2}), view([3]int{1, 5, 2})}
 	attacks := []request.View{view([3]int{1, 5, 0}), view([3]int{1, 5, 1})}
-	found := search(normal, attacks, 1, true, nil)
+	found := search(normal, attacks, 1, targets, nil)
 	require.Len(t, found.list, 1)
 	assert.Equal(t, 1, found.list[0].Rule)
 	assert.Equal(t, "cookie", found.list[0].Kind)
-	assert.True(t, math.IsInf(cleared(&attacks[0], found.when, true), 1))
+	assert.True(t, math.IsInf(cleared(&attacks[0], found.when, targets), 1))
 	// A name that could not be written stands for its kind alone.
-	for _, u := range units(&attacks[1], true) {
-		assert.Equal(t, []Exclusion{{Rule: 1}, {1, "args", ""}}, u.by)
+	for _, u := range exclusions.Units(&attacks[1], targets) {
+		assert.Equal(t, []exclusions.Exclusion{{Rule: 1}, {Rule: 1, Kind: "args"}}, u.By)
 	}
-}
-
-func TestDirectives(t *testing.T) {
-	assert.Equal(t, `SecRuleRemoveById 942100
-SecRuleUpdateTargetById 942200 "!REQUEST_COOKIES:_ga"
-SecRuleUpdateTargetById 932200 "!ARGS|!ARGS_GET|!ARGS_POST"
-`, Directives([]Exclusion{{Rule: 942100}, {942200, "cookie", "_ga"}, {932200, "args", ""}}))
-	for place := request.Path; place.String() != "unknown"; place++ {
-		assert.NotEmpty(t, variablesOf[kindOf(place)], "%v has a name in SecLang", place)
-	}
-}
-
-// TestExclusionsReplayed loads exclusions of each kind into CRS: what they take away is gone, and only that.
-func TestExclusionsReplayed(t *testing.T) {
-	cache, err := replay.OpenCache(t.TempDir())
-	require.NoError(t, err)
-	defer cache.Close()
-	attack := &traffic.Request{Label: traffic.Attack, Method: "GET", URI: "/?q=1%27%20UNION%20SELECT%20a%20FROM%20b--",
-		Headers: [][2]string{{"Host", "shop.example"}, {"User-Agent", "test"}, {"Accept", "*/*"}}}
-	matched := func(c *replay.Cache) (rules []int) {
-		for rec := range c.Recordings(t.Context(), func(yield func(*traffic.Request) bool) { yield(attack) }, 1) {
-			require.NoError(t, rec.Err)
-			for _, m := range rec.View.Matches {
-				rules = append(rules, m.Rule)
-			}
-		}
-		return rules
-	}
-	all := matched(cache)
-	require.Contains(t, all, 942100)
-	for _, gone := range []Exclusion{{Rule: 942100}, {942100, "args", ""}, {942100, "args", "q"}} {
-		c, err := cache.WithRules(Directives([]Exclusion{gone}))
-		require.NoError(t, err)
-		assert.NotContains(t, matched(c), 942100, "%v", gone)
-		assert.Len(t, matched(c), len(all)-1, "%v", gone)
-	}
-	for _, stays := range []Exclusion{{942100, "cookie", ""}, {942100, "args", "other"}} {
-		c, err := cache.WithRules(Directives([]Exclusion{stays}))
-		require.NoError(t, err)
-		assert.Equal(t, all, matched(c), "%v", stays)
-	}
-	assert.Equal(t, all, matched(cache), "the plain cache is left as it was")
-	_, err = cache.WithRules("SecRuleRemoveById x")
-	assert.Error(t, err)
 }
 
 func TestFit(t *testing.T) {

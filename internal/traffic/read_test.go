@@ -98,6 +98,31 @@ func TestReaderOfStdin(t *testing.T) {
 	assert.Equal(t, []string{"-", "-"}, files)
 }
 
+// Traffic may come without labels, payloads may not.
+func TestReaderOfUnlabelled(t *testing.T) {
+	stdin(t, `{"method":"GET","uri":"/a"}
+{"method":"GET"}
+{"payload":"1' or 1"}
+{"label":"good","method":"GET","uri":"/"}
+{"label":"attack","method":"GET","uri":"/b"}
+`)
+	r, err := Open("-")
+	require.NoError(t, err)
+	defer r.Close()
+	r.Unlabelled = true
+	var got []string
+	for req, err := range r.Requests() {
+		if err != nil {
+			got = append(got, err.Error())
+		} else {
+			got = append(got, req.Label+" "+req.URI)
+		}
+	}
+	assert.Equal(t, []string{"benign /a", "-:2: uri is missing",
+		`-:3: label "" (want "benign" or "attack")`,
+		`-:4: label "good" (want "benign" or "attack")`, "attack /b"}, got)
+}
+
 // TestLineTooLong feeds more than MaxLine without holding it.
 func TestLineTooLong(t *testing.T) {
 	long := io.LimitReader(neverEnding('x'), MaxLine+1)
