@@ -62,9 +62,11 @@ func (x *Extractor) text(s *Scratch, v *request.View, i int) float64 {
 	if s.measured != nil {
 		return x.Baseline.Text(s.measured[i].Param, s.measured[i].Evidence)
 	}
-	nats := x.Chains.Scan(&s.scanner, v.Values[i].Text).Evidence
-	if x.Baseline == nil {
-		return nats
+	found := x.Chains.Scan(&s.scanner, v.Values[i].Text)
+	nats := found.Evidence
+	if x.Baseline != nil {
+		nats = x.Baseline.Text(s.param(v, i), nats)
 	}
-	return x.Baseline.Text(s.param(v, i), nats)
+	s.trace.value(i, s, found, nats)
+	return nats
 }

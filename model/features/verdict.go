@@ -63,6 +63,7 @@ func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
 		if !m.Payload() {
 			continue
 		}
+		s.Found.Rules++
 		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
 			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
 		}
@@ -74,6 +75,7 @@ func (x *Extractor) matches(s *Scratch, v *request.View) (novelty float64) {
 func (x *Extractor) match(s *Scratch, v *request.View, m *request.Match) (novelty float64) {
 	if m.Payload() && len(m.Spans) == 0 {
 		_, novelty = x.Rules.Weigh(m.Rule, evidence.Nowhere)
+		s.trace.rule(m.Rule, -1, 0, novelty)
 	}
 	for _, span := range m.Spans {
 		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
@@ -83,6 +85,7 @@ func (x *Extractor) match(s *Scratch, v *request.View, m *request.Match) (novelt
 				if x.Baseline != nil {
 					surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
 				}
+				s.trace.rule(m.Rule, int(j), surprise, new)
 				s.surprise[j] = max(s.surprise[j], surprise)
 				novelty = max(novelty, new)
 			}
@@ -96,6 +99,7 @@ func (s *Scratch) quote(c *evidence.Chains, text string) {
 	t := c.Scan(&s.scanner, text)
 	s.Found.Evidence = t.Evidence
 	s.Found.Posterior = c.Classify(&s.scanner, t)
+	s.Found.Stretch = t.Hi - t.Lo
 	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
 }
 
