@@ -21,7 +21,7 @@ type ValueTrace struct {
 	Worth    float64 // what of it counts, nats: less where a site's baseline knows the like in this parameter
 	Surprise float64 // the largest of a payload rule on this value, nats, ≥ 0
 	Decoded  string  // the text as it was read
-	Lo, Hi   int     // the most suspicious stretch, in bytes of Decoded; empty without evidence
+	Lo, Hi   int     // the most suspicious stretch, in bytes of Decoded
 }
 
 // RuleTrace is what the match of one payload rule on one value is worth, both in nats.

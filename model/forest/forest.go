@@ -101,6 +101,9 @@ func (f *Forest) Subsample() int { return f.subsample }
 // Features returns the length of a row.
 func (f *Forest) Features() int { return f.features }
 
+// Weighed reports whether the leaves carry weights (see [Forest.Weigh]).
+func (f *Forest) Weighed() bool { return f.weights != nil }
+
 // Nodes returns the number of nodes, inner and leaves, of all trees.
 func (f *Forest) Nodes() int { return max(0, len(f.nodes)-1) }
 
