@@ -82,10 +82,9 @@ func (j *Judgement) plot() ([]byte, error) {
 	here.GlyphStyle = draw.GlyphStyle{Color: figure.Palette[1], Radius: vg.Points(6), Shape: draw.CircleGlyph{}}
 	p.Add(scale, limit, here)
 	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, vg.Points(2), vg.Points(28)
-	const slack = "      " // see scoreboard.Result's plots
-	p.Legend.Add("calibration"+slack, scale)
-	p.Legend.Add(fmt.Sprintf("flagged up to %d", j.threshold)+slack, limit)
-	p.Legend.Add(fmt.Sprintf("this request: %d", j.Score)+slack, here)
+	p.Legend.Add("calibration"+figure.Slack, scale)
+	p.Legend.Add(fmt.Sprintf("flagged up to %d", j.threshold)+figure.Slack, limit)
+	p.Legend.Add(fmt.Sprintf("this request: %d", j.Score)+figure.Slack, here)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 100
 	return figure.SVG(p)
 }

@@ -23,6 +23,9 @@ var Palette = []color.Color{
 	color.RGBA{0x00, 0x00, 0x00, 0xFF},
 }
 
+// Slack keeps a legend's text off its line where the reader's font is wider than the one that it was laid out with.
+const Slack = "      "
+
 func init() { plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"} }
 
 const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter

@@ -17,9 +17,6 @@ import (
 // dashes tell the lines apart without colour.
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 3}, {10, 4}}
 
-// slack keeps a legend's text off its line where the reader's font is wider than the one that it was laid out with.
-const slack = "      "
-
 // PlotCurves draws the ROC of every contender at a paranoia level as SVG. The false positives run over a logarithmic
 // axis: a product lives in its left third.
 func (r *Result) PlotCurves(level int) ([]byte, error) {
@@ -44,7 +41,7 @@ func (r *Result) PlotCurves(level int) ([]byte, error) {
 		line.Color, line.Dashes = figure.Palette[i%len(figure.Palette)], dashes[i%len(dashes)]
 		line.Width = 1.6
 		p.Add(line)
-		p.Legend.Add(c.Contender+slack, line)
+		p.Legend.Add(c.Contender+figure.Slack, line)
 		i++
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
@@ -85,7 +82,7 @@ func (r *Result) PlotScores(level int) ([]byte, error) {
 		chart.Color = figure.Palette[1-i]
 		chart.Offset = vg.Points(float64(15*i) - 7.5)
 		p.Add(chart)
-		p.Legend.Add([]string{"attack", "benign"}[i]+slack, chart)
+		p.Legend.Add([]string{"attack", "benign"}[i]+figure.Slack, chart)
 	}
 	p.Y.Max = min(1, top*1.15)
 	p.NominalX("1–10", "11–20", "21–30", "31–40", "41–50", "51–60", "61–70", "71–80", "81–90", "91–99")
