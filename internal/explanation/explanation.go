@@ -54,6 +54,7 @@ type Value struct {
 	Read     bool    `json:"read"`  // a header is not, unless CRS flags it
 	Flagged  bool    `json:"flagged"`
 	Evidence float64 `json:"evidence"` // of the most suspicious stretch, nats
+	Worth    float64 `json:"worth"`    // what of it counts, nats: less where the like is usual on the model's site
 	Surprise float64 `json:"surprise"` // the largest of a rule on this value, nats
 	Before   string  `json:"before,omitempty"`
 	Stretch  string  `json:"stretch,omitempty"` // decoded, in lower case
@@ -155,7 +156,7 @@ func values(view *request.View, trace *features.Trace) []Value {
 	}
 	for _, t := range trace.Values {
 		v := &list[t.Value]
-		v.Read, v.Flagged, v.Evidence, v.Surprise = true, t.Flagged, t.Evidence, t.Surprise
+		v.Read, v.Flagged, v.Evidence, v.Worth, v.Surprise = true, t.Flagged, t.Evidence, t.Worth, t.Surprise
 		if t.Evidence > 0 {
 			v.Before, v.Stretch, v.After = cutStart(t.Decoded[:t.Lo], maxContext), cutEnd(t.Decoded[t.Lo:t.Hi], maxText), cutEnd(t.Decoded[t.Hi:], maxContext)
 		} else {
@@ -164,7 +165,7 @@ func values(view *request.View, trace *features.Trace) []Value {
 	}
 	slices.SortStableFunc(list, func(a, b Value) int {
 		return cmp.Or(cmp.Compare(order(b.Read), order(a.Read)),
-			cmp.Compare(b.Evidence+b.Surprise, a.Evidence+a.Surprise), cmp.Compare(b.Evidence, a.Evidence))
+			cmp.Compare(b.Worth+b.Surprise, a.Worth+a.Surprise), cmp.Compare(b.Evidence, a.Evidence))
 	})
 	return list
 }

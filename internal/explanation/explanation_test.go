@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/corazawaf/coraza/v3"
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/waf"
 	"github.com/mlverdict/mlverdict/internal/waf/waftest"
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -29,15 +31,13 @@ const injection = "/?id=1%27+UNION+SELECT+password+FROM+users--"
 // beacon is a false positive of CRS's: a consent string of the advertising industry.
 const beacon = "/?gdpr=0&us_privacy=1---"
 
-// explain takes a target through a real WAF and explains what became of it.
-func explain(t *testing.T, target string, set ...func(*waf.Config)) *Explanation {
-	t.Helper()
-	req, err := traffic.Build("", target, nil, nil)
-	require.NoError(t, err)
-	return explainRequest(t, req, set...)
+// guard is a real WAF and the model in it.
+type guard struct {
+	coraza.WAF
+	model *model.Model
 }
 
-func explainRequest(t *testing.T, req *traffic.Request, set ...func(*waf.Config)) *Explanation {
+func guarded(t *testing.T, set ...func(*waf.Config)) guard {
 	t.Helper()
 	config := waf.Config{Paranoia: 1, Plugin: true}
 	for _, s := range set {
@@ -52,9 +52,15 @@ func explainRequest(t *testing.T, req *traffic.Request, set ...func(*waf.Config)
 	}
 	w, err := waf.New(config)
 	require.NoError(t, err)
-	tx := w.NewTransaction()
+	return guard{w, m}
+}
+
+// explain takes a request through the WAF and explains what became of it.
+func (g guard) explain(t *testing.T, req *traffic.Request) *Explanation {
+	t.Helper()
+	tx := g.NewTransaction()
 	defer tx.Close()
-	_, err = req.Replay(tx)
+	_, err := req.Replay(tx)
 	require.NoError(t, err)
 	v := verdict.Of(tx)
 	var view *request.View
@@ -62,9 +68,16 @@ func explainRequest(t *testing.T, req *traffic.Request, set ...func(*waf.Config)
 		view = new(request.View)
 		view.Read(tx.(plugintypes.TransactionState), 12)
 	}
-	e, err := New(req, v, m, view)
+	e, err := New(req, v, g.model, view)
 	require.NoError(t, err)
 	return e
+}
+
+func get(t *testing.T, target string, headers ...string) *traffic.Request {
+	t.Helper()
+	req, err := traffic.Build("", target, headers, nil)
+	require.NoError(t, err)
+	return req
 }
 
 func TestWhy(t *testing.T) {
@@ -87,7 +100,7 @@ func TestWhy(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.Regexp(t, tt.want, explain(t, tt.target, tt.set...).Why)
+			assert.Regexp(t, tt.want, guarded(t, tt.set...).explain(t, get(t, tt.target)).Why)
 		})
 	}
 }
@@ -95,7 +108,7 @@ func TestWhy(t *testing.T) {
 func TestRefusedBeforeCRS(t *testing.T) {
 	req, err := traffic.ParseHTTP(strings.NewReader("POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 2\n\n{\""))
 	require.NoError(t, err)
-	e := explainRequest(t, req)
+	e := guarded(t).explain(t, req)
 	assert.Nil(t, e.Model)
 	assert.Equal(t, "Rule 200002 refused the request before CRS and the model had looked at it.", e.Why)
 	for _, page := range written(t, e) {
@@ -105,9 +118,10 @@ func TestRefusedBeforeCRS(t *testing.T) {
 
 // What is explained is the verdict that was served, and it adds up.
 func TestExplainsTheServedVerdict(t *testing.T) {
-	for _, target := range []string{injection, beacon, "/?q=%3Cscript%3Ealert(1)%3C/script%3E&file=../../etc/passwd"} {
-		for level := 1; level <= request.ParanoiaLevels; level++ {
-			e := explain(t, target, func(c *waf.Config) { c.Paranoia = level })
+	for level := 1; level <= request.ParanoiaLevels; level++ {
+		g := guarded(t, func(c *waf.Config) { c.Paranoia = level })
+		for _, target := range []string{injection, beacon, "/?q=%3Cscript%3Ealert(1)%3C/script%3E&file=../../etc/passwd"} {
+			e := g.explain(t, get(t, target))
 			j := e.Model
 			assert.Equal(t, e.Verdict.ML.Score, j.Score)
 			assert.Equal(t, e.Verdict.ML.Reason, j.Reason)
@@ -133,9 +147,31 @@ func TestExplainsTheServedVerdict(t *testing.T) {
 	}
 }
 
+// On a site where such text is usual in a parameter, less of it counts, and the explanation says so.
+func TestUsualOnTheSite(t *testing.T) {
+	g := guarded(t)
+	parts := g.model.Parts()
+	counts := evidence.NewParamCounts()
+	for range 200 {
+		counts.Add(evidence.ParamOf(request.Query, "id"), evidence.Shown{Evidence: 60})
+	}
+	parts.Baseline = evidence.CompileBaseline(counts)
+	var err error
+	g.model, err = model.New(parts)
+	require.NoError(t, err)
+	e := g.explain(t, get(t, injection))
+	first := e.Model.Values[0]
+	assert.Less(t, first.Worth, first.Evidence)
+	for format, page := range written(t, e) {
+		if format != "json" {
+			assert.Regexp(t, `flagged by CRS, counts \d\.\d, usual on this site`, page)
+		}
+	}
+}
+
 func TestStretchInContext(t *testing.T) {
 	value := "the quick brown fox; 1' UNION SELECT password FROM users-- and so on"
-	e := explain(t, "/?q="+url.QueryEscape(value)+"&%22x%22=2")
+	e := guarded(t).explain(t, get(t, "/?q="+url.QueryEscape(value)+"&%22x%22=2"))
 	first := e.Model.Values[0]
 	assert.Equal(t, "query 'q'", first.Label)
 	assert.True(t, first.Flagged && first.Read)
@@ -166,12 +202,12 @@ func TestHostileRequests(t *testing.T) {
 		"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</code></p></li><style>*{}</style>", "{{.Verdict}}", "javascript:alert(1)",
 		"\x1b[2J\x1b]0;title\x07", "\r\nverdict  pass\r\n", "\xff\xfe\x80", "\u202etxt.exe\u2028\u200b", "]]&gt;[[", strings.Repeat("é", 500) + "<script>",
 	}
+	g := guarded(t)
 	for _, text := range hostile {
 		q := url.QueryEscape(text)
-		req, err := traffic.Build("", "/"+url.PathEscape(text)+"?"+q+"="+q+"&id="+q+"'+UNION+SELECT+"+q,
-			[]string{"Cookie: " + q + "=<script>alert(2)</script>", "X-Note: <script>alert(3)</script>"}, nil)
-		require.NoError(t, err)
-		for format, page := range written(t, explainRequest(t, req)) {
+		req := get(t, "/"+url.PathEscape(text)+"?"+q+"="+q+"&id="+q+"'+UNION+SELECT+"+q,
+			"Cookie: "+q+"=<script>alert(2)</script>", "X-Note: <script>alert(3)</script>")
+		for format, page := range written(t, g.explain(t, req)) {
 			for _, r := range page {
 				assert.True(t, r == '\n' || r == '\t' && format == "html" || unicode.IsPrint(r) && r != unicode.ReplacementChar, "%s: %q", format, r)
 			}
@@ -197,7 +233,8 @@ func TestHostileRequests(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	e := explain(t, injection)
+	g := guarded(t)
+	e := g.explain(t, get(t, injection))
 	text := written(t, e)["text"]
 	assert.Regexp(t, `(?m)^  \d+\.\d  query 'id'  flagged by CRS  .*\[\[.*union select.*\]\]`, text)
 	assert.Regexp(t, `(?m)^  942100 .* query 'id'$`, text)
@@ -205,7 +242,7 @@ func TestText(t *testing.T) {
 	assert.Regexp(t, `(?m)^  \d+ +0\.\d{4} +\S+ % +this request: attack$`, text)
 	assert.NotRegexp(t, `(?m) $`, text)
 	assert.NotContains(t, text, "\x1b")
-	assert.Equal(t, text, written(t, explain(t, injection))["text"], "the same request, the same text")
+	assert.Equal(t, text, written(t, g.explain(t, get(t, injection)))["text"], "the same request, the same text")
 
 	var b bytes.Buffer
 	require.NoError(t, e.Text(&b, Terminal))
@@ -215,7 +252,7 @@ func TestText(t *testing.T) {
 
 // A model of the thesis's statistics has neither text nor rules to show.
 func TestStatistics(t *testing.T) {
-	e := explain(t, injection, func(c *waf.Config) { c.ModelPath = waftest.Model(t, 3) })
+	e := guarded(t, func(c *waf.Config) { c.ModelPath = waftest.Model(t, 3) }).explain(t, get(t, injection))
 	pages := written(t, e)
 	assert.NotContains(t, pages["text"], "\nText:")
 	assert.NotContains(t, pages["html"], "<h2>Text</h2>")

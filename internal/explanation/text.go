@@ -75,16 +75,24 @@ func (j *Judgement) textValues(w io.Writer, m Marks) {
 		if v.Stretch != "" {
 			text += m.Open + v.Stretch + m.Close + v.After
 		}
-		flag := ""
-		if v.Flagged {
-			flag = "flagged by CRS"
-		}
-		fmt.Fprintf(t, "  %.1f\t%s\t%s\t%s\n", v.Evidence, v.Label, flag, text)
+		fmt.Fprintf(t, "  %.1f\t%s\t%s\t%s\n", v.Evidence, v.Label, v.Note(), text)
 	}
 	t.Flush()
 	if unread := j.Unread(); unread != "" {
 		fmt.Fprintf(w, "  not read, as the model reads headers only where CRS flags them: %s\n", unread)
 	}
+}
+
+// Note says what else there is to a value that was read.
+func (v *Value) Note() string {
+	var notes []string
+	if v.Flagged {
+		notes = append(notes, "flagged by CRS")
+	}
+	if v.Worth < v.Evidence {
+		notes = append(notes, fmt.Sprintf("counts %.1f, usual on this site", v.Worth))
+	}
+	return strings.Join(notes, ", ")
 }
 
 // Unread names the values that were not read.
