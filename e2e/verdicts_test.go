@@ -76,7 +76,7 @@ func TestModes(t *testing.T) {
 				if line := said[path+"/injection"][tt.injection]; tt.injection != crsAlone {
 					assert.Contains(t, line, fmt.Sprintf("ML score %d)", tt.score))
 					assert.Regexp(t, `CRS score [1-9]\d*, ML`, line)
-					assert.Regexp(t, `\[data "class \w+, threshold 50, model [0-9a-f]{12}: .+"\]`, line, "the reason")
+					assert.Regexp(t, `\[data "class \w+, (score \d+ > )?threshold 50, model [0-9a-f]{12}: .+"\]`, line, "the reason")
 				}
 			})
 		})

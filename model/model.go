@@ -114,9 +114,21 @@ func (m *Model) Judge(v *request.View, out *Verdict) error {
 	s := m.scratch.Get().(*features.Scratch)
 	defer m.scratch.Put(s)
 	m.extractor.Extract(s, v)
-	scale := &m.parts.Calibration[min(max(v.Paranoia, 1), request.ParanoiaLevels)-1]
-	out.Anomaly = m.parts.Forest.Anomaly(s.Vector)
-	out.Score = scale.Score(out.Anomaly)
-	out.witness(v, &s.Found)
+	m.decide(v, s, out)
 	return nil
+}
+
+// decide fills the verdict on a view with what the extraction left in s.
+func (m *Model) decide(v *request.View, s *features.Scratch, out *Verdict) {
+	if m.parts.Schema != features.Verdict {
+		out.mute = m.parts.Schema.Name
+	}
+	out.Anomaly = m.parts.Forest.Anomaly(s.Vector)
+	out.Score = m.Calibration(v).Score(out.Anomaly)
+	out.witness(v, &s.Found)
+}
+
+// Calibration returns the calibration of the view's paranoia level. The caller must not change it.
+func (m *Model) Calibration(v *request.View) *Calibration {
+	return &m.parts.Calibration[min(max(v.Paranoia, 1), request.ParanoiaLevels)-1]
 }

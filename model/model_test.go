@@ -214,15 +214,91 @@ func TestReasonIsSafeInALog(t *testing.T) {
 	m := small(t, features.Verdict)
 	var d model.Verdict
 	assert.Equal(t, "not scored", d.Reason())
-	require.NoError(t, m.Judge(view(), &d))
-	reason := d.Reason()
-	assert.Contains(t, reason, "941100")
-	assert.Contains(t, reason, "query")
-	assert.Less(t, len(reason), 400)
-	for _, c := range reason {
-		assert.True(t, c >= ' ' && c <= '~' && !strings.ContainsRune("\"[]", c), "%q in %s", c, reason)
+	nasty := map[string]string{
+		"line breaks": "\r\n2026/01/01 [notice] all is well", "quotes": `"'` + "`", "brackets": `"] [id "1"] [msg "`,
+		"macro": "%{tx.ml_score}%{ENV.HOME}", "not UTF-8": "\xff\xc0\xaf\x80", "terminal": "\x1b[2J\x1b]0;title\x07\x9b31m",
+		"zero": "\x00\x00", "direction": "\u202e\u2028", "backslashes": `\x27\\`,
 	}
-	assert.NotContains(t, reason, "%{", "no macro reaches a log")
+	for what, text := range nasty {
+		v := view()
+		v.Values[0].Name = strings.Repeat(text, 40)
+		v.Values[0].Text = strings.Repeat("<script>alert(1)</script>"+text, 300)
+		v.Matches = nil
+		for rule := range 900 {
+			v.Matches = append(v.Matches, request.Match{Rule: 941100 + rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}})
+		}
+		require.NoError(t, m.Judge(v, &d))
+		reason := d.Reason()
+		assert.Contains(t, reason, "evidence", what)
+		assert.LessOrEqual(t, len(reason), model.MaxReason, "%s: %s", what, reason)
+		for _, c := range reason {
+			assert.True(t, c >= ' ' && c <= '~' && !strings.ContainsRune("\"[]%", c), "%s: %q in %s", what, c, reason)
+		}
+		assert.Equal(t, 4, strings.Count(reason, "'"), "%s: no quote ends early: %s", what, reason)
+	}
+}
+
+func TestReason(t *testing.T) {
+	m := small(t, features.Verdict)
+	path := []request.Value{{Place: request.Path, Text: "/shop"}}
+	matching := func(rules ...int) *request.View {
+		v := &request.View{Paranoia: 1, Limit: 5, Values: path}
+		for _, rule := range rules {
+			v.Matches = append(v.Matches, request.Match{Rule: rule, Paranoia: 1, Score: 5})
+		}
+		return v
+	}
+	long := matching()
+	long.Values = []request.Value{{Place: request.Query, Name: "q", Text: "<script>alert(" + strings.Repeat("alert(", 30)}}
+	tests := []struct {
+		name string
+		view *request.View
+		want string
+	}{
+		{"nothing", matching(), `^no text like an attack; no rule that looks for attacks matched$`},
+		{"protocol only", matching(920420), `^no text like an attack; no rule that looks for attacks matched$`},
+		{"never seen", matching(941100), `^no text like an attack; rule 941100 never matched a normal request$`},
+		{"seen", matching(942100), `^no text like an attack; rule 942100 matches 75% of normal requests$`},
+		{"several", matching(920420, 941100, 942100), `^no text like an attack; rule 941100 \(rarest of 2\) never matched a normal request$`},
+		{"text", view(), `^xss evidence \d+\.\d in query 'q\\x5d\\x0a': '<script>alert.*'; rule 941100 never matched a normal request$`},
+		{"cut short", long, `^\w+ evidence \d+\.\d in query 'q': '<script>alert\(alert\([a-z(]*'\.\.\.; no rule`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var d model.Verdict
+			require.NoError(t, m.Judge(tt.view, &d))
+			assert.Regexp(t, tt.want, d.Reason())
+		})
+	}
+
+	var d model.Verdict
+	require.NoError(t, small(t, features.Thesis).Judge(view(), &d))
+	assert.Equal(t, "the schema thesis-26/1 weighs neither text nor rules", d.Reason())
+}
+
+// An explanation is of the verdict that Judge gives, and adds up to its anomaly.
+func TestExplain(t *testing.T) {
+	for _, schema := range features.Schemas() {
+		t.Run(schema.Name, func(t *testing.T) {
+			m := small(t, schema)
+			_, err := m.Explain(nil)
+			assert.ErrorIs(t, err, model.ErrNoView)
+			for _, v := range []*request.View{view(), {}, {Paranoia: 99, Values: []request.Value{{Place: 200, Text: "\xff\x00"}}}} {
+				var want model.Verdict
+				require.NoError(t, m.Judge(v, &want))
+				e, err := m.Explain(v)
+				require.NoError(t, err)
+				assert.Equal(t, want, e.Verdict)
+				assert.Equal(t, m.Parts().Forest.Anomaly(e.Vector), e.Verdict.Anomaly)
+				sum := e.Forest.Base
+				for _, contribution := range e.Forest.Features {
+					sum += contribution
+				}
+				assert.InDelta(t, e.Margin, sum, 1e-9)
+				assert.Equal(t, schema == features.Verdict && len(v.Values) > 0, len(e.Trace.Values) > 0)
+			}
+		})
+	}
 }
 
 func TestRulesTellTheClassWhereTextDoesNot(t *testing.T) {

@@ -5,6 +5,7 @@ package model
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -18,14 +19,19 @@ type Verdict struct {
 	Class       evidence.Class        // the class of attack that the strongest stretch of text resembles most
 	ClassScores [evidence.Classes]int // for each class, the score on the same scale; 99 where the text speaks against it
 
-	found features.Found
-	place request.Place
-	name  [maxName]byte
-	named int
+	mute    string // name of a schema that tells no reasons
+	found   features.Found
+	place   request.Place
+	name    [maxName]byte
+	nameLen int // of the whole name
 }
 
-// maxName bounds a quoted argument name, in bytes.
-const maxName = 24
+// Bounds of a reason, in bytes. Coraza cuts the data of a log line at 280, and the plugin's rules need 66 of them.
+const (
+	MaxReason  = 214
+	maxName    = 32 // of a quoted argument name, escaped
+	maxStretch = 68 // of the quoted stretch of text, escaped
+)
 
 // unlikely is the log-probability below which a class is not considered: 1 in 20.
 const unlikely = -3
@@ -36,7 +42,8 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 	if found.Value >= 0 {
 		x := &v.Values[found.Value]
 		d.place = x.Place
-		d.named = copy(d.name[:], x.Name)
+		d.nameLen = len(x.Name)
+		copy(d.name[:], x.Name)
 	}
 	d.Class = evidence.Other // where neither text nor rules tell the class
 	for c, p := range found.Posterior {
@@ -57,53 +64,85 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 	}
 }
 
-// Reason tells in a few words what the verdict rests on: the strongest payload evidence, where it stood, the text,
-// and the rule that is rarest on normal traffic. It is escaped, at most some 250 bytes long and safe in a log line.
+// Reason tells in a few words what the verdict rests on: the strongest payload evidence, where it stood, how the
+// stretch of text begins, and of the rules that look for attacks and matched the one that is rarest on normal traffic.
+// It is escaped, at most [MaxReason] bytes long and safe in a log line.
 func (d *Verdict) Reason() string {
-	if d.Score == 0 {
+	switch {
+	case d.Score == 0:
 		return "not scored"
+	case d.mute != "":
+		return "the schema " + d.mute + " weighs neither text nor rules"
 	}
-	b := make([]byte, 0, 160)
-	if f := &d.found; f.Value < 0 {
-		b = append(b, "no text like an attack"...)
-	} else {
-		b = append(b, d.Class.String()...)
-		b = append(b, " evidence "...)
-		b = strconv.AppendFloat(b, f.Evidence, 'f', 1, 64)
-		b = append(b, " in "...)
-		b = append(b, d.place.String()...)
-		if d.named > 0 {
-			b = append(b, ' ')
-			b = appendQuoted(b, d.name[:d.named])
-		}
-		b = append(b, ": "...)
-		b = appendQuoted(b, f.Quote[:f.QuoteLen])
-	}
-	if d.found.Rule != 0 {
-		b = append(b, "; rule "...)
-		b = strconv.AppendInt(b, int64(d.found.Rule), 10)
-		if d.found.Rarity == 0 {
-			return string(append(b, " never matched a normal request"...))
-		}
-		b = append(b, " matches "...)
-		b = strconv.AppendFloat(b, 100*d.found.Rarity, 'g', 2, 64)
-		b = append(b, "% of normal requests"...)
-	}
-	return string(b)
+	return string(d.appendRules(d.appendText(make([]byte, 0, MaxReason))))
 }
 
-// appendQuoted appends text between single quotes; what could end the quote or confuse a log (quotes, brackets,
-// backslashes, control and non-ASCII bytes, the start of a macro) is written \xXX.
-func appendQuoted(b, text []byte) []byte {
+// appendText appends what the text says.
+func (d *Verdict) appendText(b []byte) []byte {
+	f := &d.found
+	if f.Value < 0 {
+		return append(b, "no text like an attack"...)
+	}
+	b = append(b, d.Class.String()...)
+	b = append(b, " evidence "...)
+	b = strconv.AppendFloat(b, f.Evidence, 'f', 1, 64)
+	b = append(b, " in "...)
+	b = append(b, d.place.String()...)
+	if d.nameLen > 0 {
+		b = append(b, ' ')
+		b = appendQuoted(b, d.name[:min(d.nameLen, len(d.name))], d.nameLen, maxName)
+	}
+	b = append(b, ": "...)
+	return appendQuoted(b, f.Quote[:f.QuoteLen], f.Stretch, maxStretch)
+}
+
+// appendRules appends what the rules say.
+func (d *Verdict) appendRules(b []byte) []byte {
+	f := &d.found
+	if f.Rules == 0 {
+		return append(b, "; no rule that looks for attacks matched"...)
+	}
+	b = append(b, "; rule "...)
+	b = strconv.AppendInt(b, int64(f.Rule), 10)
+	if f.Rules > 1 {
+		b = append(b, " (rarest of "...)
+		b = strconv.AppendInt(b, int64(f.Rules), 10)
+		b = append(b, ')')
+	}
+	if f.Rarity == 0 {
+		return append(b, " never matched a normal request"...)
+	}
+	b = append(b, " matches "...)
+	b = strconv.AppendFloat(b, 100*f.Rarity, 'g', 2, 64)
+	return append(b, "% of normal requests"...)
+}
+
+// appendQuoted appends the beginning of a text of length bytes between single quotes, in at most limit bytes, and
+// "..." where that is not all. What could end the quote or confuse a log (quotes, brackets, backslashes, control and
+// non-ASCII bytes, the start of a macro) is written \xXX.
+func appendQuoted(b, beginning []byte, length, limit int) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '\'')
-	for _, c := range text {
-		switch {
-		case c < ' ', c > '~', c == '\'', c == '"', c == '\\', c == '[', c == ']', c == '%':
-			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
-		default:
-			b = append(b, c)
+	from, shown := len(b), 0
+	for _, c := range beginning {
+		size := 1
+		plain := c >= ' ' && c <= '~' && strings.IndexByte(`'"\[]%`, c) < 0
+		if !plain {
+			size = 4
 		}
+		if len(b)-from+size > limit {
+			break
+		}
+		if plain {
+			b = append(b, c)
+		} else {
+			b = append(b, '\\', 'x', digits[c>>4], digits[c&15])
+		}
+		shown++
 	}
-	return append(b, '\'')
+	b = append(b, '\'')
+	if shown < length {
+		b = append(b, "..."...)
+	}
+	return b
 }

@@ -5,12 +5,17 @@ package rules_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 
+	"github.com/corazawaf/coraza/v3/types"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/mlverdict/mlverdict/internal/waf"
 	"github.com/mlverdict/mlverdict/internal/waf/waftest"
+	"github.com/mlverdict/mlverdict/rules"
 )
 
 // Outcomes in phase 2, by the rule that speaks.
@@ -106,6 +111,52 @@ func TestLogTellsBothScores(t *testing.T) {
 		assert.Contains(t, line, "class "+a.TX["ml_class"]+",")
 		assert.Contains(t, line, a.TX["ml_reason"])
 		assert.NotContains(t, line, "%{")
+	}
+}
+
+// A veto tells why the model let the request pass.
+func TestLogTellsWhyAVetoWasGiven(t *testing.T) {
+	for _, mode := range []struct {
+		name string
+		veto int
+	}{{"second_verdict", veto}, {"shadow", shadowVeto}} {
+		a := waftest.Ask(t, waftest.New(t, variable("mode", mode.name)), waftest.Beacon())
+		assert.Regexp(t, `class \w+, score `+a.TX["ml_score"]+` > threshold 50, model [0-9a-f]{12}: .+; rule 942550 matches [0-9.]+% of normal requests$`, a.Log[mode.veto])
+	}
+}
+
+// A log line is one line, whatever the request holds, and Coraza, which cuts it at 280 bytes, cuts nothing off.
+func TestLogLineCannotBeForged(t *testing.T) {
+	const injection = "1' UNION SELECT password FROM users-- "
+	nasty := map[string]string{
+		"line breaks": "\r\n[client \"1.1.1.1\"] all is well", "end of the field": `"] [id "1"] [msg "`,
+		"macro": "%{tx.ml_score} %{tx.blocking_inbound_anomaly_score}", "not UTF-8": "\xff\xfe\xc0\xaf", "terminal": "\x1b[2J\x1b[31m\x9b",
+	}
+	var lines []string
+	w := waftest.New(t, func(c *waf.Config) {
+		c.Threshold = 99 // the longest line
+		c.ErrorLog = func(mr types.MatchedRule) {
+			if rules.Owns(mr.Rule().ID()) {
+				lines = append(lines, mr.ErrorLog())
+			}
+		}
+	})
+	for what, text := range nasty {
+		name := url.QueryEscape(strings.Repeat("n"+text, 20))
+		target := "/?" + name + "=" + url.QueryEscape(injection+text+strings.Repeat(injection, 20)+text)
+		a := waftest.Ask(t, w, waftest.Get(target))
+		require.Len(t, lines, 1, what)
+		line, data := lines[0], a.TX["ml_reason"]
+		lines = nil
+		assert.NotContains(t, line, "\n", what)
+		assert.NotContains(t, line, "\x1b", what)
+		assert.Regexp(t, `\[id "9529241"\]`, line, what)
+		assert.Contains(t, line, "% of normal requests\"]", "%s: whole", what)
+		assert.NotContains(t, data, "%{", what)
+		for _, c := range data {
+			assert.True(t, c >= ' ' && c <= '~' && !strings.ContainsRune(`"[]`, c), "%s: %q in %s", what, c, data)
+		}
+		assert.True(t, strings.HasSuffix(a.Log[both], data), "%s: %s is not the end of %s", what, data, a.Log[both])
 	}
 }
 

@@ -76,7 +76,7 @@ only when both take it for an attack.`,
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServeCommand(), newScoreCommand(),
+	root.AddCommand(newServeCommand(), newScoreCommand(), newExplainCommand(),
 		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
 		newInspectCommand(), newScoreboardCommand(), newReportCommand())
 	for _, cmd := range root.Commands() {

@@ -4,12 +4,12 @@
 package report
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 
+	"github.com/mlverdict/mlverdict/internal/figure"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 )
 
@@ -49,10 +49,10 @@ func Write(w io.Writer, r *scoreboard.Result, mistakes *scoreboard.Mistakes) err
 	for n := 1; n <= scoreboard.Levels; n++ {
 		l := level{Number: n, Rows: r.Whole(n), Classes: r.At(n), Site: r.SiteAt(n), Rules: r.Rules[n-1], Reports: r.Classes[n-1]}
 		var err error
-		if l.Curves, err = inline(r.PlotCurves(n)); err != nil {
+		if l.Curves, err = figure.Inline(r.PlotCurves(n)); err != nil {
 			return err
 		}
-		if l.Bars, err = inline(r.PlotScores(n)); err != nil {
+		if l.Bars, err = figure.Inline(r.PlotScores(n)); err != nil {
 			return err
 		}
 		if mistakes != nil {
@@ -65,13 +65,4 @@ func Write(w io.Writer, r *scoreboard.Result, mistakes *scoreboard.Mistakes) err
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
-}
-
-// inline makes a plot part of the page: an SVG element without the prologue of a file. The plots are drawn from
-// numbers and the contenders' names, which the plotter escapes.
-func inline(svg []byte, err error) (template.HTML, error) {
-	if at := bytes.Index(svg, []byte("<svg")); at > 0 {
-		svg = svg[at:]
-	}
-	return template.HTML(svg), err
 }

@@ -3,37 +3,19 @@
 package scoreboard
 
 import (
-	"bytes"
 	"fmt"
-	"image/color"
 	"math"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 
+	"github.com/mlverdict/mlverdict/internal/figure"
 	"github.com/mlverdict/mlverdict/model"
 )
 
-// palette is M. Okabe's and K. Ito's (2008), which people with any colour vision can tell apart; the dashes tell the
-// lines apart without colour.
-var palette = []color.Color{
-	color.RGBA{0x00, 0x72, 0xB2, 0xFF}, color.RGBA{0xD5, 0x5E, 0x00, 0xFF}, color.RGBA{0x00, 0x9E, 0x73, 0xFF},
-	color.RGBA{0xCC, 0x79, 0xA7, 0xFF}, color.RGBA{0xE6, 0x9F, 0x00, 0xFF}, color.RGBA{0x56, 0xB4, 0xE9, 0xFF},
-	color.RGBA{0x00, 0x00, 0x00, 0xFF},
-}
-
+// dashes tell the lines apart without colour.
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 2, 2, 2}, {4, 4}, {1, 3}, {10, 4}}
-
-// slack keeps a legend's text off its line where the reader's font is wider than the one that it was laid out with.
-const slack = "      "
-
-func init() { plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"} }
-
-const width, height = 16 * vg.Centimeter, 10 * vg.Centimeter
 
 // PlotCurves draws the ROC of every contender at a paranoia level as SVG. The false positives run over a logarithmic
 // axis: a product lives in its left third.
@@ -56,14 +38,14 @@ func (r *Result) PlotCurves(level int) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scoreboard: plot: %w", err)
 		}
-		line.Color, line.Dashes = palette[i%len(palette)], dashes[i%len(dashes)]
+		line.Color, line.Dashes = figure.Palette[i%len(figure.Palette)], dashes[i%len(dashes)]
 		line.Width = 1.6
 		p.Add(line)
-		p.Legend.Add(c.Contender+slack, line)
+		p.Legend.Add(c.Contender+figure.Slack, line)
 		i++
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0.001, 1, 0, 1
-	return svg(p)
+	return figure.SVG(p)
 }
 
 // visible moves what lies left of the axis onto its beginning.
@@ -97,14 +79,14 @@ func (r *Result) PlotScores(level int) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("scoreboard: plot: %w", err)
 		}
-		chart.Color = []color.Color{palette[1], palette[0]}[i]
+		chart.Color = figure.Palette[1-i]
 		chart.Offset = vg.Points(float64(15*i) - 7.5)
 		p.Add(chart)
-		p.Legend.Add([]string{"attack", "benign"}[i]+slack, chart)
+		p.Legend.Add([]string{"attack", "benign"}[i]+figure.Slack, chart)
 	}
 	p.Y.Max = min(1, top*1.15)
 	p.NominalX("1–10", "11–20", "21–30", "31–40", "41–50", "51–60", "61–70", "71–80", "81–90", "91–99")
-	return svg(p)
+	return figure.SVG(p)
 }
 
 // decades sums a histogram up in steps of ten scores, as shares.
@@ -130,14 +112,4 @@ func (p percentTicks) Ticks(low, high float64) (ticks []plot.Tick) {
 		}
 	}
 	return ticks
-}
-
-func svg(p *plot.Plot) ([]byte, error) {
-	canvas := vgsvg.New(width, height)
-	p.Draw(draw.Crop(draw.New(canvas), vg.Points(4), vg.Points(-16), vg.Points(4), vg.Points(-4)))
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("scoreboard: plot: %w", err)
-	}
-	return bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif")), nil
 }

@@ -271,3 +271,46 @@ func TestVerdictIgnoresMatchesThatDoNotCount(t *testing.T) {
 	assert.Equal(t, b.Vector, a.Vector)
 	assert.Equal(t, b.Found, a.Found)
 }
+
+// A trace is of the very extraction: it changes no number, and the features are the largest of what it holds.
+func TestTrace(t *testing.T) {
+	x := extractors()[0]
+	for name, v := range odd() {
+		var a, b features.Scratch
+		x.Extract(&a, v)
+		x.Trace(&b, v)
+		assert.Equal(t, a.Vector, b.Vector, name)
+		assert.Equal(t, a.Found, b.Found, name)
+	}
+	var s features.Scratch
+	v := attack()
+	v.Matches = append(v.Matches, request.Match{Rule: 944100, Paranoia: 1, Score: 5})
+	trace := x.Trace(&s, v)
+	var flagged, joint, novelty float64
+	seen := map[int]bool{}
+	for _, value := range trace.Values {
+		assert.False(t, seen[value.Value], "each value once")
+		seen[value.Value] = true
+		assert.True(t, value.Evidence == 0 || value.Hi > value.Lo)
+		assert.LessOrEqual(t, value.Hi, len(value.Decoded))
+		if value.Flagged {
+			flagged = max(flagged, value.Worth)
+		}
+		joint = max(joint, value.Worth+value.Surprise)
+	}
+	assert.Len(t, seen, len(v.Values), "the header, too, which a rule flagged")
+	rules := map[int]int{}
+	for _, rule := range trace.Rules {
+		rules[rule.Rule]++
+		novelty = max(novelty, rule.Novelty)
+	}
+	assert.Equal(t, map[int]int{941100: 1, 942100: 1, 942432: 2, 944100: 1}, rules)
+	assert.Equal(t, []float32{float32(flagged), float32(joint), float32(novelty)}, s.Vector)
+	id := trace.Values[1]
+	assert.Equal(t, "1' union select password from users--", id.Decoded)
+	assert.Contains(t, id.Decoded[id.Lo:id.Hi], "union select")
+
+	x.Extract(&s, v)
+	assert.Len(t, trace.Values, len(v.Values), "a trace ends with its extraction")
+	assert.Empty(t, extractors()[1].Trace(&s, v))
+}

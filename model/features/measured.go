@@ -30,9 +30,11 @@ func (x *Extractor) scan(s *Scratch, dst []Measured, v *request.View) []Measured
 	for i := range v.Values {
 		var m Measured
 		if v.Values[i].Place != request.Header || s.flagged[i] {
-			if t := x.Chains.Scan(&s.scanner, v.Values[i].Text); t.Evidence > 0 {
+			t := x.Chains.Scan(&s.scanner, v.Values[i].Text)
+			if t.Evidence > 0 {
 				m.Evidence, m.Stretch = t.Evidence, t.Hi-t.Lo
 			}
+			s.trace.read(i, s, t)
 		}
 		dst = append(dst, m)
 	}

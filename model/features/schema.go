@@ -78,6 +78,7 @@ type Scratch struct {
 	surprise []float64
 	values   []Measured // scanned
 	measured []Measured // given, else nil
+	trace    *Trace     // nil unless somebody asked
 }
 
 // Found is the strongest evidence that an extraction came across.
@@ -87,6 +88,8 @@ type Found struct {
 	Posterior [evidence.Classes]float64 // log-probability of each attack class given that it is an attack
 	Quote     [MaxQuote]byte            // the stretch, decoded, cut
 	QuoteLen  int                       //
+	Stretch   int                       // the length of the whole stretch, bytes
+	Rules     int                       // the number of rules that look for attacks and matched
 	Rule      int                       // of the rules that look for attacks, the one that is rarest on normal traffic; 0 = none
 	Rarity    float64                   // how often it matches there, 0..1; 0 = never
 }

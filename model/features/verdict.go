@@ -42,6 +42,7 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 		if x.Baseline != nil {
 			text = x.Baseline.Text(s.param(v, i), text)
 		}
+		s.trace.weigh(i, text, surprise)
 		agreement = max(agreement, min(text, surprise))
 		sum := text + surprise
 		if sum > joint {
@@ -67,6 +68,7 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
+		s.Found.Rules++
 		novelty = max(novelty, x.match(s, v, values, m))
 		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
 			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
@@ -79,6 +81,7 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) (novelty float64) {
 	if len(m.Spans) == 0 {
 		_, novelty = x.Rules.Weigh(m.Rule, evidence.Nowhere)
+		s.trace.rule(m.Rule, -1, 0, novelty)
 	}
 	for _, span := range m.Spans {
 		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
@@ -88,6 +91,7 @@ func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *req
 			if x.Baseline != nil {
 				surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
 			}
+			s.trace.rule(m.Rule, int(j), surprise, new)
 			s.surprise[j] = max(s.surprise[j], surprise)
 			novelty = max(novelty, new)
 		}
@@ -100,6 +104,7 @@ func (s *Scratch) quote(c *evidence.Chains, text string) {
 	t := c.Scan(&s.scanner, text)
 	s.Found.Evidence = t.Evidence
 	s.Found.Posterior = c.Classify(&s.scanner, t)
+	s.Found.Stretch = t.Hi - t.Lo
 	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
 }
 

@@ -77,8 +77,8 @@ func (f *Forest) PathLength(x []float32) float64 {
 // rows.
 //
 // A forest whose leaves carry weights (see [Forest.Weigh]) returns the
-// logistic function of z/4 with z = bias + (c(ψ) − E[h(x)]) + Σ weights: the
-// same order where the weights are 0.
+// logistic function of z/4 with z = bias + (c(ψ) − E[h(x)]) + Σ weights, its
+// [Forest.Margin]: the same order where the weights are 0.
 func (f *Forest) Anomaly(x []float32) float64 {
 	if f.trees == 0 || f.subsample < 2 {
 		return 0.5
@@ -88,8 +88,7 @@ func (f *Forest) Anomaly(x []float32) float64 {
 	if f.weights == nil {
 		return math.Exp2(-mean / f.average[f.subsample])
 	}
-	z := float64(f.bias) + f.average[f.subsample] - mean + weight
-	return 1 / (1 + math.Exp(-z/4)) // at /4 float64 tells apart all z that the caps on weights allow
+	return 1 / (1 + math.Exp(-f.margin(mean, weight)/4)) // at /4 float64 tells apart all z that the caps on weights allow
 }
 
 // Trees returns t, the number of trees.
@@ -101,6 +100,9 @@ func (f *Forest) Subsample() int { return f.subsample }
 
 // Features returns the length of a row.
 func (f *Forest) Features() int { return f.features }
+
+// Weighed reports whether the leaves carry weights (see [Forest.Weigh]).
+func (f *Forest) Weighed() bool { return f.weights != nil }
 
 // Nodes returns the number of nodes, inner and leaves, of all trees.
 func (f *Forest) Nodes() int { return max(0, len(f.nodes)-1) }

@@ -39,12 +39,7 @@ type group struct {
 // leaves, added up in the order of the trees, which makes them equal bit for
 // bit to walking one tree at a time.
 func (f *Forest) walk(x []float32) (length, weight float64) {
-	// As long as a byte can index: that saves the bounds check, and the depth a
-	// leaf has in place of a feature reads something harmless.
-	var row [maxFeatures]float32
-	for i := copy(row[:f.features], x); i < f.features; i++ {
-		row[i] = float32(math.NaN())
-	}
+	row := f.row(x)
 	nodes := f.nodes
 	for g := range f.groups {
 		g := &f.groups[g]
@@ -69,6 +64,16 @@ func (f *Forest) walk(x []float32) (length, weight float64) {
 		}
 	}
 	return length, weight
+}
+
+// row returns x with NaN for what is missing. It is as long as a byte can
+// index: that saves the bounds check, and the depth a leaf has in place of a
+// feature reads something harmless.
+func (f *Forest) row(x []float32) (row [maxFeatures]float32) {
+	for i := copy(row[:f.features], x); i < f.features; i++ {
+		row[i] = float32(math.NaN())
+	}
+	return row
 }
 
 // next returns the index of the node the row goes to from n.
