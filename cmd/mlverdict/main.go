@@ -78,7 +78,7 @@ only when both take it for an attack.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(),
 		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newInspectCommand(),
-		newScoreboardCommand(), newReportCommand(), newRobustnessCommand())
+		newScoreboardCommand(), newReportCommand(), newAugmentCommand(), newRobustnessCommand())
 	wrongArgumentsAreUsageErrors(root)
 	return root
 }
