@@ -150,12 +150,17 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 // sources reads the rows to make others from.
 func (o *augmentOptions) sources(stderr io.Writer) (s *augment.Sources, skipped error, err error) {
 	s = augment.NewSources(rand.New(rand.NewPCG(o.seed, 2)))
-	if len(o.files) == 0 {
-		return s, nil, nil
+	if len(o.files) > 0 {
+		skipped, err = readSources(s, o.files, stderr)
 	}
-	reader, err := traffic.Open(o.files...)
+	return s, skipped, err
+}
+
+// readSources reads the rows of files to make others from. Rows that could not be used are named on stderr.
+func readSources(s *augment.Sources, files []string, stderr io.Writer) (skipped error, err error) {
+	reader, err := traffic.Open(files...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer reader.Close()
 	rows := newRows(reader, stderr, "reading")
@@ -164,5 +169,5 @@ func (o *augmentOptions) sources(stderr io.Writer) (s *augment.Sources, skipped 
 		s.Add(row)
 		rows.advance()
 	}
-	return s, rows.err(), nil
+	return rows.err(), nil
 }

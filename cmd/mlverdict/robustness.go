@@ -4,8 +4,13 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/robustness"
 )
 
 func newRobustnessCommand() *cobra.Command {
@@ -24,4 +29,16 @@ or JSON, and gives the same figures for the same model and seed.`,
 	}
 	cmd.AddCommand(newNoiseCommand())
 	return cmd
+}
+
+// putSection writes a suite's section of a page anew; without a page it does nothing.
+func putSection(path, suite, text string) error {
+	if path == "" {
+		return nil
+	}
+	page, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return renameio.WriteFile(path, []byte(robustness.Put(string(page), suite, text)), 0o644)
 }
