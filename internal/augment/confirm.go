@@ -12,8 +12,8 @@ import (
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
-// patience is how many texts in a row CRS may find nothing in until there are taken to be no attacks among them.
-const patience = 5000
+// patience is how many texts in a row may be dropped until there are taken to be none worth keeping.
+const patience = 500
 
 // confirmed yields, as payload rows, the texts that CRS denies at paranoia level 1 because one of its rules against attacks
 // matched the text itself. The class is that of most of these rules.

@@ -192,15 +192,23 @@ func (m *maker) payloadTexts() []string {
 	return texts
 }
 
-// novel leaves out the texts that are payloads already.
+// novel leaves out the texts that are payloads already. It ends when it finds none but these.
 func (m *maker) novel(texts iter.Seq[string]) iter.Seq[string] {
 	known := map[string]struct{}{}
 	for _, text := range m.payloadTexts() {
 		known[text] = struct{}{}
 	}
 	return func(yield func(string) bool) {
+		repeated := 0
 		for text := range texts {
-			if _, old := known[text]; !old && !yield(text) {
+			if _, old := known[text]; old {
+				if repeated++; repeated == patience {
+					return
+				}
+				continue
+			}
+			repeated = 0
+			if !yield(text) {
 				return
 			}
 		}

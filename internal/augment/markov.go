@@ -4,6 +4,7 @@ package augment
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -51,6 +52,9 @@ func LearnMarkov(texts []string, unit Unit, order int) (*Markov, error) {
 		return nil, fmt.Errorf("augment: a Markov chain of order %d (want 1 to %d)", order, MaxOrder)
 	}
 	m := &Markov{unit: unit, order: order, next: map[string]*successors{}}
+	if !slices.ContainsFunc(texts, func(text string) bool { return text != "" }) {
+		return nil, errors.New("augment: no text to learn a Markov chain from")
+	}
 	known := 0
 	for _, text := range texts {
 		var context []string
@@ -59,9 +63,6 @@ func LearnMarkov(texts []string, unit Unit, order int) (*Markov, error) {
 			context = m.shift(context, u)
 		}
 		known += m.count(context, "", known < maxSuccessors)
-	}
-	if known == 0 {
-		return nil, fmt.Errorf("augment: no text to learn a Markov chain from")
 	}
 	for _, s := range m.next {
 		s.units = slices.SortedFunc(maps.Keys(s.counts), cmp.Compare[string])
