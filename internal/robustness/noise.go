@@ -130,9 +130,12 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	if rules == nil {
 		return nil, fmt.Errorf("robustness: schema %s has no payload evidence to try", n.Model.Parts().Schema.Name)
 	}
-	replayer, err := replay.New()
-	if err != nil {
-		return nil, err
+	var replayer *replay.Replayer
+	if n.Requests > 0 {
+		var err error
+		if replayer, err = replay.New(); err != nil {
+			return nil, err
+		}
 	}
 	typical := typicalRules(rules)
 	report := &NoiseReport{Model: n.Model.ID(), Seed: n.Seed}
