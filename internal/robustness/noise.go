@@ -258,6 +258,9 @@ func typicalRules(rules *evidence.Rules) map[evidence.Extent]int {
 
 // worse adds a flagged text to the worst ones: by score, then the shorter ones.
 func worse(list []NoiseText, t NoiseText) []NoiseText {
+	if slices.Contains(list, t) {
+		return list
+	}
 	list = append(list, t)
 	slices.SortFunc(list, func(a, b NoiseText) int {
 		return cmp.Or(cmp.Compare(a.Score, b.Score), cmp.Compare(len(a.Text), len(b.Text)), cmp.Compare(a.Text, b.Text))

@@ -52,7 +52,7 @@ func TestNoiseCounts(t *testing.T) {
 	assert.Equal(t, robustness.Rate{Texts: 5001, Flagged: 5001, Rate: 1, Bound: 1}, got.Alone)
 	assert.Equal(t, robustness.Rate{Texts: 45, Flagged: 45, Rate: 1, Bound: 1}, got.Whole)
 	assert.Equal(t, 45, got.CRS)
-	require.NotEmpty(t, got.Worst)
+	require.Len(t, got.Worst, 1, "each text once")
 	assert.Equal(t, attack, got.Worst[0].Text)
 	got = report.Families[1]
 	assert.Zero(t, got.Alone.Flagged)
