@@ -107,6 +107,11 @@ scoreboard: ## hold the model against its rivals on the request files in DATA=DI
 		--mistakes mistakes.json -o scoreboard.json --markdown docs/results.md --images docs/img $(DATA)
 	@cat docs/results.md
 
+.PHONY: robustness
+robustness: ## count how often noise is taken for an attack, with Markov chains of the request files in DATA=DIR; writes docs/robustness.md, takes an hour
+	@[ -n "$(DATA)" ] || { echo 'make robustness: DATA is missing: make robustness DATA=DIR, with DIR holding $(TRAIN)'; exit 1; }
+	go run ./cmd/mlverdict robustness noise $(NOISE) --markdown docs/robustness.md $(addprefix --from $(DATA)/,$(TRAIN))
+
 .PHONY: one-class
 one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR
 	@[ -n "$(DATA)" ] || { echo 'make one-class: DATA is missing: make one-class DATA=DIR'; exit 1; }

@@ -78,8 +78,13 @@ only when both take it for an attack.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(), newExplainCommand(),
 		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
-		newInspectCommand(), newScoreboardCommand(), newReportCommand())
-	for _, cmd := range root.Commands() {
+		newInspectCommand(), newScoreboardCommand(), newReportCommand(), newAugmentCommand(), newRobustnessCommand())
+	wrongArgumentsAreUsageErrors(root)
+	return root
+}
+
+func wrongArgumentsAreUsageErrors(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
 		if check := cmd.Args; check != nil {
 			cmd.Args = func(cmd *cobra.Command, args []string) error {
 				if err := check(cmd, args); err != nil {
@@ -88,8 +93,8 @@ only when both take it for an attack.`,
 				return nil
 			}
 		}
+		wrongArgumentsAreUsageErrors(cmd)
 	}
-	return root
 }
 
 // version names what decides a verdict: this program, Coraza, CRS.

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package augment makes traffic out of traffic: attack payloads put into real requests.
+// Package augment makes traffic out of traffic and out of nothing: attack payloads put into real requests, noise of rising
+// difficulty, text of Markov chains, normal text changed so that it looks worse than it is. [Kinds] lists all of it.
+//
+// Every generator takes its random source from the caller: the same source and the same inputs give the same texts.
 package augment
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"iter"
 	"math/rand/v2"
 	"net/url"
@@ -18,14 +23,22 @@ import (
 // Place is where in a request a payload is put.
 type Place int
 
-// The places.
+// The places. Training puts payloads at the first ones only.
 const (
 	Query Place = iota
 	Form
 	JSON
 	Cookie
 	Header
-	Places = iota
+	trained = iota
+)
+
+// Further places.
+const (
+	XML Place = trained + iota
+	Multipart
+	Path
+	Places = trained + iota
 )
 
 // names of arguments, as applications use them: a payload's own list names every one the same, which a model must not
@@ -37,10 +50,16 @@ var names = []string{"q", "id", "search", "name", "page", "file", "url", "user",
 // labels it with the payload's set, origin and class. The envelope's headers and cookies stay; where the place is the
 // body, its body gives way.
 func Embed(payload *traffic.Request, envelope *traffic.Request, place Place, rng *rand.Rand) *traffic.Request {
-	r := *envelope
+	r := put(payload.Payload, envelope, place, rng)
 	r.Set, r.Origin, r.Label, r.Class, r.Src = payload.Set, payload.Origin, traffic.Attack, payload.Class, payload.Src
+	return r
+}
+
+// put puts a text into a copy of a request.
+func put(text string, envelope *traffic.Request, place Place, rng *rand.Rand) *traffic.Request {
+	r := *envelope
 	r.Headers = slices.Clone(envelope.Headers)
-	name, text := names[rng.IntN(len(names))], payload.Payload
+	name := names[rng.IntN(len(names))]
 	switch place {
 	case Query:
 		separator := "?"
@@ -58,9 +77,25 @@ func Embed(payload *traffic.Request, envelope *traffic.Request, place Place, rng
 		setHeader(&r, "Cookie", name+"="+strings.ReplaceAll(url.QueryEscape(text), "+", "%20"))
 	case Header:
 		setHeader(&r, "X-"+name, strings.NewReplacer("\r", "", "\n", " ").Replace(text))
+	case XML:
+		var escaped bytes.Buffer
+		xml.EscapeText(&escaped, []byte(text)) // a buffer takes everything
+		setBody(&r, "application/xml", []byte("<request><"+name+">"+escaped.String()+"</"+name+"></request>"))
+	case Multipart:
+		setBody(&r, "multipart/form-data; boundary="+delimiter, []byte("--"+delimiter+
+			"\r\nContent-Disposition: form-data; name=\""+name+"\"\r\n\r\n"+text+"\r\n--"+delimiter+"--\r\n"))
+	case Path:
+		path, query, asked := strings.Cut(r.URI, "?")
+		r.URI = strings.TrimSuffix(path, "/") + "/" + url.PathEscape(text)
+		if asked {
+			r.URI += "?" + query
+		}
 	}
 	return &r
 }
+
+// delimiter is what browsers put between the parts of a form, with a number that no text holds by chance.
+const delimiter = "----WebKitFormBoundary8xQ2mLr0VdTzYc4K"
 
 // Embedded yields n of the payloads, fewer if there are not so many, each in an envelope and at a place drawn from rng:
 // the request that carries it and the payload.
@@ -71,7 +106,7 @@ func Embedded(payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) ite
 		}
 		for _, i := range rng.Perm(len(payloads))[:min(n, len(payloads))] {
 			envelope := envelopes[rng.IntN(len(envelopes))]
-			if !yield(Embed(payloads[i], envelope, Place(rng.IntN(Places)), rng), payloads[i]) {
+			if !yield(Embed(payloads[i], envelope, Place(rng.IntN(trained)), rng), payloads[i]) {
 				return
 			}
 		}

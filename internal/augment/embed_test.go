@@ -52,6 +52,10 @@ func TestEmbedArrives(t *testing.T) {
 		augment.JSON:   {"JSON", request.Form, plain},
 		augment.Cookie: {"cookie", request.Cookie, url.PathUnescape}, // views hold cookies as they were sent
 		augment.Header: {"header", request.Header, plain},
+
+		augment.XML:       {"XML", request.XML, plain},
+		augment.Multipart: {"multipart", request.Form, plain},
+		augment.Path:      {"path", request.Path, func(s string) (string, error) { return strings.TrimPrefix(s, "/cart/"), nil }},
 	}
 	require.Len(t, places, augment.Places)
 	for place, p := range places {

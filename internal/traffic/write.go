@@ -12,9 +12,9 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Writer writes rows to a file of JSON lines, which appears under its name when Close succeeds: whole or not at all.
+// Writer writes rows as JSON lines. A file appears under its name when Close succeeds: whole or not at all.
 type Writer struct {
-	file *renameio.PendingFile
+	file *renameio.PendingFile // nil for a stream
 	out  io.Writer
 	gzip *gzip.Writer // nil for a plain file
 }
@@ -33,6 +33,9 @@ func Create(path string) (*Writer, error) {
 	return w, nil
 }
 
+// Stream starts JSON lines on a stream, which Close leaves open.
+func Stream(out io.Writer) *Writer { return &Writer{out: out} }
+
 // Write adds one row.
 func (w *Writer) Write(r *Request) error {
 	line, err := json.Marshal(r)
@@ -44,6 +47,9 @@ func (w *Writer) Write(r *Request) error {
 
 // Close finishes the file and puts it in place. On an error nothing is left behind.
 func (w *Writer) Close() error {
+	if w.file == nil {
+		return nil
+	}
 	defer w.file.Cleanup()
 	if w.gzip != nil {
 		if err := w.gzip.Close(); err != nil {
@@ -54,4 +60,8 @@ func (w *Writer) Close() error {
 }
 
 // Discard drops what was written. After Close it does nothing.
-func (w *Writer) Discard() { w.file.Cleanup() }
+func (w *Writer) Discard() {
+	if w.file != nil {
+		w.file.Cleanup()
+	}
+}
