@@ -189,7 +189,7 @@ func inReference(value string, i int) bool {
 func editHTMLAttribute(payload string, rng *rand.Rand) (edits []edit) {
 	for _, t := range htmlTags(payload) {
 		name := fmt.Sprintf("data-%s%d", pick(rng, everyday...), rng.IntN(100))
-		edits = append(edits, edit{t.nameHi, t.nameHi, " " + name + "=" + words(rng, "-")})
+		edits = append(edits, edit{t.nameHi, t.nameHi, " " + name + "=" + words(rng, "-") + " "})
 	}
 	return edits
 }

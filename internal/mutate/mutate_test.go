@@ -146,7 +146,7 @@ func TestShellPrintsTheSame(t *testing.T) {
 	payloads := []string{
 		"; echo summer sale", ";echo a b;echo c", "x$(echo yes)y", "`echo old`", "| cat", "; cat /dev/null; echo done", "&& echo and ; echo more",
 		"'; echo out; echo '", "\n echo line two\n", "$(printf same)", "|| echo never", "; (echo sub shell)", "; echo one # tail", ";/bin/echo by path",
-		"; ls -d /dev/null", ";ls /dev/null /etc/passwd", "; echo $(echo in here) $HOME", `; echo "quoted words" tail`, "| tr a-z A-Z",
+		";cat /etc/passwd /dev/null | wc -l", "; cat /etc/passwd", "; echo $(echo in here) $HOME", `; echo "quoted words" tail`, "| tr a-z A-Z",
 	}
 	output := func(payload string) string {
 		script := "echo start" + payload
