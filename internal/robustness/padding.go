@@ -9,8 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-
-	"github.com/corazawaf/coraza/v3"
+	"sync"
 
 	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/evaluation"
@@ -112,10 +111,7 @@ var paddingPlaces = []string{"start", "middle", "end"}
 
 // Run measures.
 func (s *Padding) Run(ctx context.Context) (*PaddingReport, error) {
-	texts, err := paddingTexts(2*slices.Max(s.Sizes), s.Seed)
-	if err != nil {
-		return nil, err
-	}
+	texts := paddingTexts(2*slices.Max(s.Sizes), s.Seed)
 	report := &PaddingReport{Model: s.Model.ID(), Seed: s.Seed, Losses: []PaddingLoss{}}
 	denied, err := s.views(ctx, texts, report)
 	if err != nil {
@@ -140,33 +136,45 @@ func (p *padding) around(payload, place string, size int, rng *rand.Rand) string
 	return text[:size/2] + " " + payload + " " + text[size/2:]
 }
 
-// paddingTexts makes the kinds of text.
-func paddingTexts(size int, seed uint64) (list []padding, err error) {
+// paddingMarks are the special characters.
+const paddingMarks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+
+// paddingKinds are the kinds of text; each draws a piece.
+var paddingKinds = []struct {
+	name string
+	draw func(*rand.Rand) string
+}{
+	{"ascii", func(rng *rand.Rand) string { return letters(rng, 1+rng.IntN(9)) + " " }},
+	{"json", func(rng *rand.Rand) string {
+		return fmt.Sprintf(`{"%s":"%s","%s":%d,"%s":[true,null]},`, letters(rng, 4), letters(rng, 8), letters(rng, 5), rng.IntN(10000), letters(rng, 3))
+	}},
+	{"special", func(rng *rand.Rand) string { return string(paddingMarks[rng.IntN(len(paddingMarks))]) }},
+	{"base64", func(rng *rand.Rand) string { return base64.StdEncoding.EncodeToString([]byte(letters(rng, 48))) }},
+	{"html", func(rng *rand.Rand) string {
+		return fmt.Sprintf("<div class=\"%s\"><p>%s <b>%s</b></p></div>\n", letters(rng, 6), letters(rng, 7), letters(rng, 5))
+	}},
+	{"markov", markovText},
+}
+
+// markovText draws a text of a chain of the paragraphs' characters, order 4.
+func markovText(rng *rand.Rand) string {
+	for text := range paragraphChain().Texts(augment.Lengths{Typical: 400, Most: 400}, rng) {
+		return text + " "
+	}
+	return ""
+}
+
+var paragraphChain = sync.OnceValue(func() *augment.Markov {
 	chain, err := augment.LearnMarkov(paragraphs, augment.Characters, 4)
 	if err != nil {
-		return nil, err
+		panic(err) // the order is a constant
 	}
-	const marks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-	for i, kind := range []struct {
-		name string
-		draw func(*rand.Rand) string
-	}{
-		{"ascii", func(rng *rand.Rand) string { return letters(rng, 1+rng.IntN(9)) + " " }},
-		{"json", func(rng *rand.Rand) string {
-			return fmt.Sprintf(`{"%s":"%s","%s":%d,"%s":[true,null]},`, letters(rng, 4), letters(rng, 8), letters(rng, 5), rng.IntN(10000), letters(rng, 3))
-		}},
-		{"special", func(rng *rand.Rand) string { i := rng.IntN(len(marks)); return marks[i : i+1] }},
-		{"base64", func(rng *rand.Rand) string { return base64.StdEncoding.EncodeToString([]byte(letters(rng, 48))) }},
-		{"html", func(rng *rand.Rand) string {
-			return fmt.Sprintf("<div class=\"%s\"><p>%s <b>%s</b></p></div>\n", letters(rng, 6), letters(rng, 7), letters(rng, 5))
-		}},
-		{"markov", func(rng *rand.Rand) string {
-			for text := range chain.Texts(augment.Lengths{Typical: 400, Most: 400}, rng) {
-				return text + " "
-			}
-			return ""
-		}},
-	} {
+	return chain
+})
+
+// paddingTexts makes the texts, each size bytes long.
+func paddingTexts(size int, seed uint64) (list []padding) {
+	for i, kind := range paddingKinds {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		var b strings.Builder
 		for b.Len() < size {
@@ -174,7 +182,7 @@ func paddingTexts(size int, seed uint64) (list []padding, err error) {
 		}
 		list = append(list, padding{kind.name, b.String()[:size]})
 	}
-	return list, nil
+	return list
 }
 
 // paragraphs are what the Markov chain learns from.
@@ -304,17 +312,17 @@ func (s *Padding) view(ctx context.Context, replayer *replay.Replayer, texts []p
 	return out
 }
 
-// wholeCase is a padded attack to send through CRS; one without an attack is the padding alone.
+// wholeCase is a request of Whole.
 type wholeCase struct {
-	text   string
-	size   int
-	attack bool
-	padded string
+	kind    int // of text
+	size    int
+	payload string // empty: the padding alone
+	place   string
 }
 
 // whole sends attacks of each class through CRS and the model, each in every padding at a place that is drawn.
 func (s *Padding) whole(ctx context.Context, texts []padding, attacks []Attack, report *PaddingReport) error {
-	cases := s.cases(texts, attacks)
+	cases := s.cases(attacks)
 	w, err := waf.New(waf.Config{Paranoia: s.Levels[0], Plugin: true, ModelPath: s.ModelPath})
 	if err != nil {
 		return err
@@ -326,7 +334,9 @@ func (s *Padding) whole(ctx context.Context, texts []padding, attacks []Attack, 
 	}
 	i := 0
 	for o := range replay.Parallel(ctx, indexes(len(cases)), 0, func(i int) outcome {
-		out, err := send(w, cases[i].padded)
+		c := cases[i]
+		text := texts[c.kind].around(c.payload, c.place, c.size, rand.New(rand.NewPCG(s.Seed, uint64(i))))
+		out, err := evaluation.Replay(w, inForm(text))
 		return outcome{out, err}
 	}) {
 		if o.err != nil {
@@ -337,8 +347,7 @@ func (s *Padding) whole(ctx context.Context, texts []padding, attacks []Attack, 
 		}
 		c := cases[i]
 		i++
-		cell := entry(&report.Whole, cells, WholeCell{Text: c.text, Size: c.size, Level: s.Levels[0]})
-		cell.add(c.attack, o.Outcome)
+		entry(&report.Whole, cells, WholeCell{Text: texts[c.kind].name, Size: c.size, Level: s.Levels[0]}).add(c.payload != "", o.Outcome)
 	}
 	return ctx.Err()
 }
@@ -363,36 +372,30 @@ func (c *WholeCell) add(attack bool, o evaluation.Outcome) {
 	}
 }
 
-func send(w coraza.WAF, payload string) (evaluation.Outcome, error) {
-	return evaluation.Replay(w, inForm(payload))
-}
-
 // Steps is how often Advance is called at most.
-func (s *Padding) Steps() int {
-	kinds, _ := paddingTexts(1, s.Seed)
-	return len(s.Attacks) + len(s.cases(kinds, s.Attacks))
-}
+func (s *Padding) Steps() int { return len(s.Attacks) + len(s.cases(s.Attacks)) }
 
-// cases lists what goes through CRS.
-func (s *Padding) cases(texts []padding, attacks []Attack) (cases []wholeCase) {
+// cases lists what goes through CRS: of each text and size, the padding alone first.
+func (s *Padding) cases(attacks []Attack) (cases []wholeCase) {
 	if s.Whole == 0 {
 		return nil
 	}
 	rng := rand.New(rand.NewPCG(s.Seed, 1))
-	for _, text := range texts {
+	for kind := range paddingKinds {
 		for _, size := range s.Sizes {
 			if size > throughCRS {
 				continue
 			}
-			cases = append(cases, wholeCase{text.name, size, false, text.around("", "start", size, rng)})
+			cases = append(cases, wholeCase{kind: kind, size: size, place: "end"})
 			taken := map[string]int{}
 			for _, attack := range attacks {
 				if taken[attack.Class]++; taken[attack.Class] <= s.Whole {
-					place := paddingPlaces[rng.IntN(len(paddingPlaces))]
-					cases = append(cases, wholeCase{text.name, size, true, text.around(attack.Payload, place, size, rng)})
+					cases = append(cases, wholeCase{kind, size, attack.Payload, pick(rng, paddingPlaces)})
 				}
 			}
 		}
 	}
 	return cases
 }
+
+func pick(rng *rand.Rand, from []string) string { return from[rng.IntN(len(from))] }
