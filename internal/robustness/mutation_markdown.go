@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mlverdict/mlverdict/internal/mutate"
 )
 
 // Markdown writes the report as a section of a page; command is what made it. It quotes no payload.
@@ -22,6 +24,15 @@ func (r *MutationReport) Markdown(command string) string {
 	r.table(&b, "mutator", OneMutator, overLevels)
 	b.WriteString("\nEncodings, which work only where the application undoes them:\n\n")
 	r.table(&b, "encoding", OneEncoding, overClasses)
+	b.WriteString("\nWhat they keep:\n\n| class | mutator | keeps |\n|---|---|---|\n")
+	for _, class := range mutate.Classes() {
+		for _, m := range mutate.For(class) {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", class, m.Name, strings.ReplaceAll(m.Preserves, "|", `\|`))
+		}
+	}
+	for _, m := range mutate.Encodings() {
+		fmt.Fprintf(&b, "| all | %s | %s |\n", m.Name, m.Preserves)
+	}
 	return b.String()
 }
 
