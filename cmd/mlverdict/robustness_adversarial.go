@@ -37,7 +37,7 @@ A full run takes hours; the bar shows how long. With a small --budget it shows t
 	}
 	o.flags(cmd, []int{1, 4})
 	f := cmd.Flags()
-	f.Var(&bounded{&o.payloads, 0, 1_000_000}, "payloads", "`NUMBER` of attacks, of all classes (0 = all)")
+	f.Var(&bounded{&o.payloads, 0, 1_000_000}, "payloads", "`NUMBER` of attacks, the classes in turn (0 = all)")
 	f.Var(&bounded{&o.budget, 1, 1_000_000}, "budget", "`NUMBER` of queries for an attack and a defence")
 	return cmd
 }
@@ -51,7 +51,7 @@ func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, 
 	if err != nil {
 		return err
 	}
-	attacks = robustness.DrawOverall(attacks, o.payloads, o.rng())
+	attacks = robustness.DrawEvenly(attacks, o.payloads, o.rng())
 	suite := robustness.Adversarial{Model: m, ModelPath: o.model, Seed: o.seed, Attacks: attacks, Budget: o.budget, Defences: robustness.Defences(o.levels)}
 	bar := suiteBar(stderr, "adversarial", len(attacks)*o.budget*len(suite.Defences))
 	suite.Advance = func(queries int) { bar.Add(queries) }

@@ -42,7 +42,7 @@ func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
 	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on this suite to write anew, too")
 }
 
-// attacks reads the payloads of the attacks in the files. With mutable, only those of classes that have mutators.
+// attacks reads the payloads of the attacks in the files. With mutable, only those that can be mutated.
 func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) ([]robustness.Attack, error) {
 	for _, level := range o.levels {
 		if level < 1 || level > request.ParanoiaLevels {
@@ -70,13 +70,16 @@ func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) (
 	}
 	if mutable {
 		all := len(found.List)
-		found.List = slices.DeleteFunc(found.List, func(a robustness.Attack) bool { return len(mutate.For(a.Class)) == 0 })
+		found.List = slices.DeleteFunc(found.List, func(a robustness.Attack) bool {
+			_, _, ok := mutate.Any(mutate.For(a.Class), a.Payload, o.rng())
+			return !ok
+		})
 		if n := all - len(found.List); n > 0 {
-			fmt.Fprintf(stderr, "mlverdict: %d payloads left out: their class has no mutators (want %s)\n", n, strings.Join(mutate.Classes(), ", "))
+			fmt.Fprintf(stderr, "mlverdict: %d payloads left out: no mutator finds a place in them (there are some for %s)\n", n, strings.Join(mutate.Classes(), ", "))
 		}
 	}
 	if len(found.List) == 0 {
-		return nil, errors.Join(o.skipped, errors.New("no attack with a payload of its own in these files (want rows labelled attack, see docs/requests.md)"))
+		return nil, errors.Join(o.skipped, errors.New("no attack that this suite can use in these files (want rows labelled attack, see docs/requests.md)"))
 	}
 	return found.List, nil
 }

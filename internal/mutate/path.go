@@ -4,6 +4,7 @@ package mutate
 
 import (
 	"math/rand/v2"
+	"regexp"
 	"strings"
 )
 
@@ -14,6 +15,7 @@ var pathMutators = []Mutator{
 	pathMutator("path-back", "for receivers that resolve a path by its text, as PHP, Java, Node and Go do", ""),
 	{"path-root", "lfi", "the file: above the root is the root, on every system", one(editPathRoot)},
 	{"path-start", "lfi", "the file: a relative path begins here, on every system", one(editPathStart)},
+	{"path-windows", "lfi", "the file: slashes for backslashes, more of them, or a dot between, on Windows; only in payloads that name files of Windows", one(editPathWindows)},
 }
 
 // pathMutator inserts a text, or the name of a folder and the way out of it, behind a slash.
@@ -56,4 +58,18 @@ func editPathStart(payload string, rng *rand.Rand) []edit {
 		return nil
 	}
 	return []edit{{0, 0, "./"}, {0, 0, ".//"}, {0, 0, words(rng, "-") + "/../"}}
+}
+
+var windowsFile = regexp.MustCompile(`(?i)\b(boot\.ini|win\.ini|system\.ini|windows|winnt|inetpub|[c-e]:)`)
+
+func editPathWindows(payload string, rng *rand.Rand) (edits []edit) {
+	if !windowsFile.MatchString(payload) {
+		return nil
+	}
+	for i := range len(payload) {
+		if payload[i] == '\\' {
+			edits = append(edits, edit{i, i + 1, pick(rng, `/`, `\.\`, `\\`, `\./`)})
+		}
+	}
+	return edits
 }

@@ -25,7 +25,7 @@ type Adversarial struct {
 	Model     *model.Model
 	ModelPath string // of Model; empty = the embedded one
 	Seed      uint64
-	Attacks   []Attack // of classes that have mutators
+	Attacks   []Attack // such as can be mutated
 	Budget    int      // queries for an attack and a defence
 	Defences  []Defence
 	Advance   func(queries int) // called from any goroutine; may be nil

@@ -115,15 +115,29 @@ func Draw(list []Attack, n, short int, rng *rand.Rand) (drawn []Attack) {
 	return drawn
 }
 
-// DrawOverall draws up to n attacks, whatever their classes, and sorts them by class. Without a limit (0) it draws all.
-func DrawOverall(list []Attack, n int, rng *rand.Rand) (drawn []Attack) {
-	for _, i := range rng.Perm(len(list)) {
-		if drawn = append(drawn, list[i]); len(drawn) == n {
-			break
-		}
+// DrawEvenly draws up to n attacks, as many of each class as there are, as long as others have no more. Without a limit
+// (0) it draws all. They are sorted by class.
+func DrawEvenly(list []Attack, n int, rng *rand.Rand) []Attack {
+	type ranked struct {
+		Attack
+		rank int // within the class
 	}
-	slices.SortStableFunc(drawn, func(a, b Attack) int { return cmp.Compare(a.Class, b.Class) })
-	return drawn
+	taken := map[string]int{}
+	var drawn []ranked
+	for _, i := range rng.Perm(len(list)) {
+		drawn = append(drawn, ranked{list[i], taken[list[i].Class]})
+		taken[list[i].Class]++
+	}
+	slices.SortStableFunc(drawn, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
+	if n > 0 {
+		drawn = drawn[:min(n, len(drawn))]
+	}
+	slices.SortStableFunc(drawn, func(a, b ranked) int { return cmp.Compare(a.Class, b.Class) })
+	attacks := make([]Attack, len(drawn))
+	for i := range drawn {
+		attacks[i] = drawn[i].Attack
+	}
+	return attacks
 }
 
 // brevity sorts short payloads first.

@@ -3,11 +3,11 @@
 package robustness_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -93,8 +93,11 @@ func TestDraw(t *testing.T) {
 	assert.Len(t, draw(0, 1), len(list))
 	assert.Equal(t, draw(8, 1), draw(8, 1))
 	assert.NotEqual(t, draw(8, 1), draw(8, 2))
-	overall := robustness.DrawOverall(list, 7, rand.New(rand.NewPCG(1, 0)))
-	assert.Len(t, overall, 7)
-	assert.True(t, slices.IsSortedFunc(overall, func(a, b robustness.Attack) int { return bytes.Compare([]byte(a.Class), []byte(b.Class)) }))
-	assert.Len(t, robustness.DrawOverall(list, 0, rand.New(rand.NewPCG(1, 0))), len(list))
+	evenly := func(n int) []robustness.Attack { return robustness.DrawEvenly(list, n, rand.New(rand.NewPCG(1, 0))) }
+	assert.Equal(t, 4, count(evenly(8))["lfi"])
+	assert.Equal(t, 4, count(evenly(8))["xss"])
+	assert.Equal(t, 10, count(evenly(30))["lfi"], "there are no more")
+	assert.True(t, slices.IsSortedFunc(evenly(7), func(a, b robustness.Attack) int { return strings.Compare(a.Class, b.Class) }))
+	assert.Len(t, evenly(0), len(list))
+	assert.Equal(t, evenly(8), evenly(8))
 }

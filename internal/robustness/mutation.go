@@ -22,7 +22,7 @@ var MutationSteps = []int{1, 3, 10, 30}
 type Mutation struct {
 	Model   *model.Model
 	Seed    uint64
-	Attacks []Attack // of classes that have mutators
+	Attacks []Attack // such as can be mutated
 	Levels  []int    // paranoia levels
 	Advance func()   // called after each attack; may be nil
 }
@@ -32,7 +32,7 @@ type MutationReport struct {
 	Model   string         `json:"model"`
 	Seed    uint64         `json:"seed"`
 	Attacks int            `json:"attacks"`
-	LeftOut int            `json:"left_out"` // attacks whose class has no mutators, or that Coraza refuses
+	Refused int            `json:"refused"` // attacks that Coraza itself refuses
 	Cells   []MutationCell `json:"cells"`
 	Losses  []MutationLoss `json:"losses"` // denied before, cleared by the model after
 }
@@ -89,12 +89,13 @@ func (s *Mutation) Run(ctx context.Context) (*MutationReport, error) {
 	report := &MutationReport{Model: s.Model.ID(), Seed: s.Seed, Attacks: len(s.Attacks), Losses: []MutationLoss{}}
 	type outcome struct {
 		sightings []sighting
+		refused   bool
 		err       error
 	}
 	cells := map[MutationCell]int{}
 	for o := range replay.Parallel(ctx, indexes(len(s.Attacks)), 0, func(i int) outcome {
-		sightings, err := s.attack(replayer, i)
-		return outcome{sightings, err}
+		sightings, refused, err := s.attack(replayer, i)
+		return outcome{sightings, refused, err}
 	}) {
 		if o.err != nil {
 			return nil, o.err
@@ -102,8 +103,8 @@ func (s *Mutation) Run(ctx context.Context) (*MutationReport, error) {
 		if s.Advance != nil {
 			s.Advance()
 		}
-		if o.sightings == nil {
-			report.LeftOut++
+		if o.refused {
+			report.Refused++
 		}
 		for _, g := range o.sightings {
 			entry(&report.Cells, cells, MutationCell{Kind: g.variant.kind, Variant: g.variant.name, Class: g.class, Level: g.level}).add(&g)
@@ -142,39 +143,44 @@ func (c *MutationCell) add(g *sighting) {
 	}
 }
 
-// attack looks at the variants of one attack, at every level; nil where there are none.
-func (s *Mutation) attack(replayer *replay.Replayer, i int) (sightings []sighting, err error) {
+// attack looks at the variants of one attack, at every level at which it is denied as it is.
+func (s *Mutation) attack(replayer *replay.Replayer, i int) (sightings []sighting, refused bool, err error) {
 	attack := s.Attacks[i]
 	bare, err := replayer.Replay(inQuery(attack.Payload))
 	if err != nil || bare.Engine != 0 {
-		return nil, err
+		return nil, bare.Engine != 0, err
 	}
 	before := map[int]opinion{}
 	for _, level := range s.Levels {
-		if before[level], err = ask(s.Model, &bare.View, level); err != nil {
-			return nil, err
+		o, err := ask(s.Model, &bare.View, level)
+		if err != nil {
+			return nil, false, err
+		}
+		if o.denied() {
+			before[level] = o
 		}
 	}
-	if !slices.ContainsFunc(s.Levels, func(level int) bool { return before[level].denied() }) {
-		return []sighting{}, nil // nothing to lose
+	if len(before) == 0 {
+		return nil, false, nil
 	}
 	for _, v := range variants(attack, rand.New(rand.NewPCG(s.Seed, uint64(i)))) {
 		rec, err := replayer.Replay(inQuery(v.payload))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, level := range s.Levels {
-			if !before[level].denied() {
+			was, denied := before[level]
+			if !denied {
 				continue
 			}
 			after, err := seen(s.Model, &rec, level)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
-			sightings = append(sightings, sighting{v, attack.Class, attack.Payload, level, before[level], after})
+			sightings = append(sightings, sighting{v, attack.Class, attack.Payload, level, was, after})
 		}
 	}
-	return sightings, nil
+	return sightings, false, nil
 }
 
 // seen is ask for a request that Coraza itself may have refused: then nothing got through.

@@ -15,7 +15,7 @@ import (
 func (r *MutationReport) Markdown(command string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Mutation\n\n    %s\n\nwrote this section; do not edit it. Model `%s`, seed %d.\n\n", command, r.Model, r.Seed)
-	fmt.Fprintf(&b, "%d attacks, of which %d have no mutators or are refused by Coraza. Those that CRS and the model both deny are counted, and how\n", r.Attacks, r.LeftOut)
+	fmt.Fprintf(&b, "%d attacks that can be mutated, of which Coraza refuses %d. Those that CRS and the model both deny are counted, and how\n", r.Attacks, r.Refused)
 	b.WriteString("many of them are still denied by both when mutations that keep what they do have changed them. *Passes CRS*: CRS no longer\n" +
 		"denies. *Cleared*: CRS does, the model does not. *Not safer*: the anomaly is as high as before, or higher.\n\n")
 	b.WriteString("Random mutations in a row:\n\n")
