@@ -36,6 +36,10 @@ race: ## the tests under the race detector
 e2e: ## a real Caddy with the plugin, over HTTP/1.1 and HTTP/2; the first build takes minutes
 	cd e2e && go vet ./... && go run $(STATICCHECK) ./... && go test -timeout 30m ./...
 
+.PHONY: mutators
+mutators: ## hold the mutations of attacks to their promises in a SQL engine and a JavaScript engine
+	cd internal/mutate/engines && go vet ./... && go run $(STATICCHECK) ./... && go test ./...
+
 MULTIPHASE := coraza.rule.multiphase_evaluation
 
 .PHONY: ftw
@@ -54,11 +58,12 @@ lint: ## gofmt, go vet, staticcheck
 	go run $(STATICCHECK) ./...
 
 .PHONY: tidy
-tidy: ## go mod tidy in all four modules, after a change of go.mod
+tidy: ## go mod tidy in all modules, after a change of go.mod
 	go mod tidy
 	cd ftw && go mod tidy
 	cd e2e && go mod tidy
 	cd performance && go mod tidy
+	cd internal/mutate/engines && go mod tidy
 
 .PHONY: bench
 bench: ## every benchmark and scikit-learn's forest in turns, compared by benchstat and with what must be reached
@@ -107,10 +112,15 @@ scoreboard: ## hold the model against its rivals on the request files in DATA=DI
 		--mistakes mistakes.json -o scoreboard.json --markdown docs/results.md --images docs/img $(DATA)
 	@cat docs/results.md
 
+ATTACKS := attack-mgm.jsonl.gz attack-gotestwaf.jsonl.gz attack-crs-regression.jsonl.gz
+
 .PHONY: robustness
-robustness: ## count how often noise is taken for an attack, with Markov chains of the request files in DATA=DIR; writes docs/robustness.md, takes an hour
-	@[ -n "$(DATA)" ] || { echo 'make robustness: DATA is missing: make robustness DATA=DIR, with DIR holding $(TRAIN)'; exit 1; }
+robustness: ## try the model on noise, and on padded and mutated attacks, of the request files in DATA=DIR; writes docs/robustness.md, takes hours
+	@[ -n "$(DATA)" ] || { echo 'make robustness: DATA is missing: make robustness DATA=DIR, with DIR holding $(TRAIN) and $(ATTACKS)'; exit 1; }
 	go run ./cmd/mlverdict robustness noise $(NOISE) --markdown docs/robustness.md $(addprefix --from $(DATA)/,$(TRAIN))
+	go run ./cmd/mlverdict robustness padding $(PADDING) --markdown docs/robustness.md $(addprefix $(DATA)/,$(ATTACKS))
+	go run ./cmd/mlverdict robustness mutation $(MUTATION) --markdown docs/robustness.md $(addprefix $(DATA)/,$(ATTACKS))
+	go run ./cmd/mlverdict robustness adversarial $(ADVERSARIAL) --markdown docs/robustness.md $(addprefix $(DATA)/,$(ATTACKS))
 
 .PHONY: one-class
 one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR

@@ -25,16 +25,19 @@ const Hour = 12
 
 // Recording is a replayed request.
 type Recording struct {
-	View   request.View // as read at paranoia level 4
+	View   request.View // as read at the replayer's paranoia level
 	Engine int          // id of the rule, 0 = none, by which Coraza refused the request before CRS could judge it
 }
 
-// Replayer replays requests at paranoia level 4. It is safe for concurrent use.
+// Replayer replays requests at one paranoia level. It is safe for concurrent use.
 type Replayer struct{ waf coraza.WAF }
 
-// New returns a replayer.
-func New() (*Replayer, error) {
-	w, err := waf.New(waf.Config{Paranoia: request.ParanoiaLevels})
+// New returns a replayer at paranoia level 4, which serves every level.
+func New() (*Replayer, error) { return NewAt(request.ParanoiaLevels) }
+
+// NewAt returns a replayer at a lower paranoia level, which serves the levels up to it in less time.
+func NewAt(paranoia int) (*Replayer, error) {
+	w, err := waf.New(waf.Config{Paranoia: paranoia})
 	if err != nil {
 		return nil, err
 	}

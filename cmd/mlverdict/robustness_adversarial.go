@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/robustness"
+)
+
+type adversarialOptions struct {
+	suiteOptions
+	payloads int
+	budget   int
+}
+
+func newAdversarialCommand() *cobra.Command {
+	o := adversarialOptions{payloads: 300, budget: 2000}
+	cmd := &cobra.Command{
+		Use:   "adversarial FILE...",
+		Short: "attacks that a search gets past the defence",
+		Long: `Adversarial draws attacks from request files and searches for mutations that keep what they do and are not denied, in the
+manner of WAF-A-MoLE: the candidate nearest to passing is mutated next. Each query is a transaction with CRS. CRS alone
+and CRS with the second verdict are tried at each paranoia level.
+
+A full run takes hours; the bar shows how long. With a small --budget it shows the easiest evasions only.`,
+		Example: `  mlverdict robustness adversarial attacks.jsonl.gz
+  mlverdict robustness adversarial --payloads 20 --budget 100 --paranoia 1 attacks.jsonl.gz`,
+		Args: someFiles,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
+		},
+	}
+	o.flags(cmd, []int{1, 4})
+	f := cmd.Flags()
+	f.Var(&bounded{&o.payloads, 0, 1_000_000}, "payloads", "`NUMBER` of attacks, the classes in turn (0 = all)")
+	f.Var(&bounded{&o.budget, 1, 1_000_000}, "budget", "`NUMBER` of queries for an attack and a defence")
+	return cmd
+}
+
+func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
+	m, err := loadModel(o.model)
+	if err != nil {
+		return err
+	}
+	attacks, err := o.attacks(files, stderr, true)
+	if err != nil {
+		return err
+	}
+	attacks = robustness.DrawEvenly(attacks, o.payloads, o.rng())
+	suite := robustness.Adversarial{Model: m, ModelPath: o.model, Seed: o.seed, Attacks: attacks, Budget: o.budget, Defences: robustness.Defences(o.levels)}
+	bar := suiteBar(stderr, "adversarial", len(attacks)*o.budget*len(suite.Defences))
+	suite.Advance = func(queries int) { bar.Add(queries) }
+	report, err := suite.Run(ctx)
+	bar.Finish()
+	if err != nil {
+		return err
+	}
+	return o.write(stdout, "adversarial", report, o.command("adversarial", fmt.Sprintf("--payloads %d --budget %d", o.payloads, o.budget), files))
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/internal/mutate"
+	"github.com/mlverdict/mlverdict/internal/robustness"
+	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/model/request"
+)
+
+// suiteOptions are those of every suite that takes attacks.
+type suiteOptions struct {
+	model    string
+	seed     uint64
+	levels   []int
+	format   string
+	markdown string
+	skipped  error // rows that could not be used
+}
+
+func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
+	o.format = "markdown"
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
+	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
+	f.IntSliceVar(&o.levels, "paranoia", levels, "paranoia `LEVELS` of CRS")
+	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json, which quotes payloads")
+	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on this suite to write anew, too")
+}
+
+// attacks reads the payloads of the attacks in the files. With mutable, only those that can be mutated.
+func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) ([]robustness.Attack, error) {
+	for _, level := range o.levels {
+		if level < 1 || level > request.ParanoiaLevels {
+			return nil, usagef("--paranoia %d: want levels from 1 to %d", level, request.ParanoiaLevels)
+		}
+	}
+	if len(o.levels) == 0 {
+		return nil, usagef("--paranoia: no level given (want some of 1 to %d)", request.ParanoiaLevels)
+	}
+	reader, err := traffic.Open(files...)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	rows := newRows(reader, stderr, "reading")
+	var found robustness.Attacks
+	for row := range rows.all() {
+		rows.advance()
+		found.Add(row)
+	}
+	rows.finish()
+	o.skipped = rows.err()
+	if found.LeftOut > 0 {
+		fmt.Fprintf(stderr, "mlverdict: %d attacks left out: their payload does not stand alone in one argument\n", found.LeftOut)
+	}
+	if mutable {
+		all := len(found.List)
+		found.List = slices.DeleteFunc(found.List, func(a robustness.Attack) bool {
+			_, _, ok := mutate.Any(mutate.For(a.Class), a.Payload, o.rng())
+			return !ok
+		})
+		if n := all - len(found.List); n > 0 {
+			fmt.Fprintf(stderr, "mlverdict: %d payloads left out: no mutator finds a place in them (there are some for %s)\n", n, strings.Join(mutate.Classes(), ", "))
+		}
+	}
+	if len(found.List) == 0 {
+		return nil, errors.Join(o.skipped, errors.New("no attack that this suite can use in these files (want rows labelled attack, see docs/requests.md)"))
+	}
+	return found.List, nil
+}
+
+// rng draws which attacks are used.
+func (o *suiteOptions) rng() *rand.Rand { return rand.New(rand.NewPCG(o.seed, 0)) }
+
+// suiteReport is what a suite measured.
+type suiteReport interface{ Markdown(command string) string }
+
+// write prints a report and puts it into the page.
+func (o *suiteOptions) write(stdout io.Writer, suite string, r suiteReport, command string) error {
+	page := r.Markdown(command)
+	var err error
+	if o.format == "json" {
+		e := json.NewEncoder(stdout)
+		e.SetIndent("", "  ")
+		err = e.Encode(r)
+	} else {
+		_, err = io.WriteString(stdout, page)
+	}
+	return errors.Join(err, putSection(o.markdown, suite, page), o.skipped)
+}
+
+// command is the command line that gives the same figures, but for the names of folders.
+func (o *suiteOptions) command(suite, flags string, files []string) string {
+	line := fmt.Sprintf("mlverdict robustness %s --seed %d --paranoia %s %s", suite, o.seed,
+		strings.Trim(strings.ReplaceAll(fmt.Sprint(o.levels), " ", ","), "[]"), flags)
+	for _, file := range files {
+		line += " " + filepath.Base(file)
+	}
+	return line
+}
+
+// suiteBar shows the progress of so many steps.
+func suiteBar(stderr io.Writer, suite string, steps int) *progressbar.ProgressBar {
+	return progressbar.NewOptions(steps, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(suite), progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+}
