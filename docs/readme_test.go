@@ -89,11 +89,25 @@ func TestNamedTestsExist(t *testing.T) {
 	adrs, err := filepath.Glob("adr/*.md")
 	require.NoError(t, err)
 	name := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`)
-	for _, file := range append(adrs, "../SECURITY.md", "architecture.md") {
+	named := regexp.MustCompile("`([a-z0-9/]+)`: ((?:Test|Fuzz)[A-Z]\\w+(?:, (?:Test|Fuzz)[A-Z]\\w+)*)") // `package`: TestA, TestB
+	for _, file := range append(adrs, "../SECURITY.md", "architecture.md", "performance.md") {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, test := range name.FindAllString(string(text), -1) {
 			assert.Contains(t, code.String(), "func "+test+"(", "%s claims it", file)
+		}
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			tests, err := filepath.Glob("../" + string(m[1]) + "/*_test.go")
+			require.NoError(t, err)
+			var own strings.Builder
+			for _, path := range tests {
+				text, err := os.ReadFile(path)
+				require.NoError(t, err)
+				own.Write(text)
+			}
+			for _, test := range name.FindAllString(string(m[2]), -1) {
+				assert.Contains(t, own.String(), "func "+test+"(", "%s says that it is in %s", file, m[1])
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,6 +22,8 @@ import (
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/verdict"
 	"github.com/mlverdict/mlverdict/internal/waf"
+	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 type soakOptions struct {
@@ -46,8 +49,8 @@ func newSoakCommand() *cobra.Command {
 // points is how often memory is looked at.
 const points = 10
 
-// tolerance is by how much the heap in use may differ between the first look and the last: what caches and pools hold
-// at one moment or another.
+// tolerance is by how much the heap in use may grow between the first look and the last: what caches and pools hold at
+// one moment or another.
 const tolerance = 2 << 20
 
 func (o *soakOptions) run(ctx context.Context, out, progress io.Writer) error {
@@ -63,45 +66,61 @@ func (o *soakOptions) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	both := heap() - before
 	runtime.KeepAlive(alone)
-	text := fmt.Sprintf("%s. A WAF with CRS alone holds %s, a second one with the plugin and its model %s more. %d requests through "+
-		"the second one, in mode detect at paranoia level 1, %d at a time, each another text, every tenth an attack:\n\n",
-		machine(), megabytes(crs), megabytes(both-crs), o.requests, runtime.NumCPU())
-	t := newTable("requests", "heap in use", "objects", "goroutines", "resident at most")
+	text := fmt.Sprintf("%s. A WAF with CRS alone holds %s, a second one with the plugin and its model %s more.\n\n",
+		machine(), megabytes(crs), megabytes(both-crs))
+
+	judged, judgedGrowth := measureMemory(ctx, progress, judgements, func(rng *rand.Rand, attack bool) error {
+		return judge(small(rng, attack))
+	})
+	text += fmt.Sprintf("%d verdicts of the model alone, from view to score, each on another text, every tenth an attack:\n\n%s\n", judgements, judged)
+	asked, askedGrowth := measureMemory(ctx, progress, o.requests, func(rng *rand.Rand, attack bool) error {
+		return ask(w, small(rng, attack))
+	})
+	text += fmt.Sprintf("%d requests through the WAF with the plugin in mode detect, %d at a time:\n\n%s", o.requests, runtime.NumCPU(), asked)
+	if err := errors.Join(judgedGrowth, askedGrowth); err != nil {
+		return err
+	}
+	return publish(out, o.into, "soak", text)
+}
+
+// judgements is how often the model alone is asked.
+const judgements = 1_000_000
+
+// measureMemory calls do so many times from all cores, each time with other random numbers, and looks at memory meanwhile.
+func measureMemory(ctx context.Context, progress io.Writer, times int, do func(rng *rand.Rand, attack bool) error) (*table, error) {
+	t := newTable("done", "heap in use", "objects", "goroutines", "resident at most")
 	var first, last uint64
 	for point := range points {
-		if err := soak(ctx, w, point, o.requests/points); err != nil {
-			return err
+		if err := soak(ctx, point, times/points, do); err != nil {
+			return nil, err
 		}
 		last = heap()
 		if point == 0 {
 			first = last
 		}
+		done := (point + 1) * times / points
 		var stats runtime.MemStats
 		runtime.ReadMemStats(&stats)
-		t.row(fmt.Sprint((point+1)*o.requests/points), megabytes(last), fmt.Sprint(stats.HeapObjects),
-			fmt.Sprint(runtime.NumGoroutine()), resident())
-		fmt.Fprintf(progress, "%d of %d: %s\n", (point+1)*o.requests/points, o.requests, megabytes(last))
-	}
-	if err := publish(out, o.into, "soak", text+t.String()); err != nil {
-		return err
+		t.row(fmt.Sprint(done), megabytes(last), fmt.Sprint(stats.HeapObjects), fmt.Sprint(runtime.NumGoroutine()), resident())
+		fmt.Fprintf(progress, "%d of %d: %s\n", done, times, megabytes(last))
 	}
 	if last > first+tolerance {
-		return fmt.Errorf("the heap grew from %s to %s", megabytes(first), megabytes(last))
+		return t, fmt.Errorf("the heap grew from %s to %s", megabytes(first), megabytes(last))
 	}
-	return nil
+	return t, nil
 }
 
-// soak sends requests from all cores. No two of them are the same, nor those of two points.
-func soak(ctx context.Context, w coraza.WAF, point, requests int) error {
+// soak does something from all cores. No two workers and no two points draw the same numbers.
+func soak(ctx context.Context, point, times int, do func(rng *rand.Rand, attack bool) error) error {
 	workers, ctx := errgroup.WithContext(ctx)
 	for worker := range runtime.NumCPU() {
 		workers.Go(func() error {
 			rng := rand.New(rand.NewPCG(uint64(point), uint64(worker)))
-			for i := range requests / runtime.NumCPU() {
+			for i := range times / runtime.NumCPU() {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				if err := ask(w, small(rng, i%10 == 0)); err != nil {
+				if err := do(rng, i%10 == 0); err != nil {
 					return err
 				}
 			}
@@ -121,6 +140,16 @@ func small(rng *rand.Rand, attack bool) *traffic.Request {
 	}
 	return &traffic.Request{Method: http.MethodGet, URI: "/?q=" + url.QueryEscape(text),
 		Headers: [][2]string{{"Host", "shop.example"}, {"User-Agent", "Mozilla/5.0"}, {"Accept", "*/*"}}}
+}
+
+// judge has the embedded model judge the values of a request.
+func judge(r *traffic.Request) error {
+	v := request.View{Method: r.Method, Paranoia: 1, Limit: 5, Values: []request.Value{{Place: request.Query, Name: "q", Text: r.URI}}}
+	for _, h := range r.Headers {
+		v.Values = append(v.Values, request.Value{Place: request.Header, Name: strings.ToLower(h[0]), Text: h[1]})
+	}
+	var d model.Verdict
+	return model.Default().Judge(&v, &d)
 }
 
 // ask takes a request through a transaction and makes sure that the model answered.

@@ -107,3 +107,20 @@ func TestArgumentLimit(t *testing.T) {
 		assert.Equal(t, http.StatusOK, a.Status, "1,000 arguments are allowed")
 	}
 }
+
+// A body over Coraza's limit is refused before any rule reads it, with and without the plugin, and JSON that is nested
+// without end by the rule on bodies that cannot be parsed.
+func TestBodyLimits(t *testing.T) {
+	const limit = 13_107_200 // SecRequestBodyLimit of Coraza's recommended configuration
+	for _, plugin := range []bool{true, false} {
+		w := waftest.New(t, func(c *waf.Config) { c.Plugin = plugin })
+		a := waftest.Ask(t, w, waftest.Post("/", strings.Repeat("a", limit+1)))
+		assert.Equal(t, http.StatusRequestEntityTooLarge, a.Status)
+
+		deep := waftest.Post("/", strings.Repeat("[", 5000)+strings.Repeat("]", 5000))
+		deep.Header.Set("Content-Type", "application/json")
+		a = waftest.Ask(t, w, deep)
+		assert.Equal(t, http.StatusBadRequest, a.Status)
+		assert.Equal(t, 200002, a.Rule)
+	}
+}

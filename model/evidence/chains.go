@@ -230,7 +230,28 @@ func DecodeChains(b []byte) (*Chains, error) {
 		return nil, err
 	}
 	c.index()
+	if n := c.longestRun(); n > maxRun {
+		return nil, fmt.Errorf("evidence: chains: %w: look-ups of up to %d steps (limit %d)", ErrFormat, n, maxRun)
+	}
 	return c, nil
+}
+
+// maxRun bounds the steps of a look-up. Keys are hashes, which make runs of some hundred at most; a file whose keys were
+// chosen to lie side by side would make every look-up a search through all of them.
+const maxRun = 1024
+
+// longestRun returns the most steps that a look-up can take: the longest run of slots that are taken.
+func (c *Chains) longestRun() int {
+	longest, run := 0, 0
+	for range 2 { // a run goes on from the last slot to the first
+		for _, e := range c.table {
+			if run++; e.key == 0 {
+				run = 0
+			}
+			longest = max(longest, run)
+		}
+	}
+	return longest
 }
 
 // NGrams is the number of n-grams that the chains hold.

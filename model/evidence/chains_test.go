@@ -3,6 +3,7 @@
 package evidence
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -113,6 +114,22 @@ func TestChainsRoundTrip(t *testing.T) {
 	var s Scanner
 	text := "x' union select cart from users"
 	assert.Equal(t, c.Scan(&s, text), again.Scan(&s, text))
+}
+
+// A file whose keys lie side by side would make every look-up long, and so every scan.
+func TestTablesThatAreSlowToSearchAreRefused(t *testing.T) {
+	file := func(n int) []byte {
+		b := binary.LittleEndian.AppendUint32(nil, uint32(n))
+		for key := range uint32(n) {
+			b = append(binary.LittleEndian.AppendUint32(b, key+1), 0, 0)
+		}
+		return append(b, 0, 0, 0, 0) // no classes
+	}
+	_, err := DecodeChains(file(maxRun))
+	require.NoError(t, err)
+	_, err = DecodeChains(file(maxRun + 1))
+	require.ErrorIs(t, err, ErrFormat)
+	assert.ErrorContains(t, err, "look-ups of up to 1025 steps (limit 1024)")
 }
 
 func FuzzDecodeChains(f *testing.F) {
