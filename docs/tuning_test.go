@@ -61,6 +61,17 @@ func TestTuning(t *testing.T) {
 			assert.Equal(t, http.StatusOK, site.ask(t, "/shop"))
 			assert.Equal(t, http.StatusForbidden, site.ask(t, "/login"))
 		},
+		func(t *testing.T, script string) {
+			assert.Regexp(t, `^site\.model: model .* adapted to 1 requests \(9 repeats left out\)`, site.sh(t, script))
+		},
+		func(t *testing.T, script string) {
+			before, err := os.ReadFile(filepath.Join(site.dir, "site.model"))
+			require.NoError(t, err)
+			assert.Contains(t, site.sh(t, script), "host1.summary: 1 requests")
+			after, err := os.ReadFile(filepath.Join(site.dir, "site.model"))
+			require.NoError(t, err)
+			assert.Equal(t, before, after, "a summary gives the same model")
+		},
 		func(t *testing.T, directives string) {
 			site.set(t, 51, directives)
 			assert.Equal(t, http.StatusForbidden, site.ask(t, "/shop"))

@@ -17,8 +17,11 @@ import (
 )
 
 func TestJudgeDoesNotAllocate(t *testing.T) {
-	m, v := small(t, features.Verdict), view()
-	var d model.Verdict
-	require.NoError(t, m.Judge(v, &d))
-	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Judge(v, &d) }))
+	plain := small(t, features.Verdict)
+	for _, m := range []*model.Model{plain, ofSite(t, plain)} {
+		v := view()
+		var d model.Verdict
+		require.NoError(t, m.Judge(v, &d))
+		assert.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Judge(v, &d) }))
+	}
 }

@@ -83,47 +83,63 @@ func Calibrate(anomalies []float64) (Calibration, error) {
 	return c, nil
 }
 
-const (
-	trusted       = 20  // the score up to which a calibration is kept when it is adapted
-	priorRequests = 200 // requests as which the present calibration counts then
-)
+// Doubtful is the score up to which a request looks like an attack: 1 % of the normal requests that CRS flags do.
+const Doubtful = 20
 
-// Adapt returns the calibration as it is for traffic of which a sample is at hand: the anomalies of requests that CRS flags,
-// most of which are normal. What scores up to 20 stands for too few normal requests to be counted, and attacks among
-// the sample score so: these cuts stay, and what reaches them is left out. Below, the sample, and the present scale as the
-// prior, tell what share of the rest an anomaly stands for. An empty sample changes nothing.
+// prior is the number of requests as which a calibration counts when it is adapted.
+const prior = 200
+
+// Adapt returns the calibration as it is for traffic of which a sample is at hand: the anomalies of requests that CRS
+// flags and that did not look like attacks, so that they are the normal ones but for 1 %. The scale at hand is the
+// prior; an empty sample changes nothing. A score above [Doubtful] stands for its share of normal requests as the
+// sample tells it; the cuts of the others can only rise, since what lies there may be attacks.
 func (c *Calibration) Adapt(anomalies []float64) Calibration {
-	type point struct{ anomaly, weight float64 }
-	least := Share(trusted) // share of the normal requests that is not looked at
-	var points []point
-	total := float64(priorRequests)
-	for s := trusted + 1; s <= MaxScore; s++ {
-		points = append(points, point{c[s-1], priorRequests * (Share(s) - Share(s-1)) / (1 - least)})
+	t := tail{total: prior + float64(len(anomalies))}
+	rest := 1 - Share(Doubtful) // share of the normal requests that is looked at
+	for s := Doubtful + 1; s <= MaxScore; s++ {
+		t.points = append(t.points, point{c[s-1], prior * (Share(s) - Share(s-1)) / rest})
 	}
 	for _, a := range anomalies {
-		if a < c[trusted-1] {
-			points = append(points, point{a, 1})
-			total++
-		}
+		t.points = append(t.points, point{a, 1})
 	}
-	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(b.anomaly, a.anomaly) })
-	out := *c
-	reached, i, cut := 0.0, 0, c[trusted-1]
-	for s := trusted + 1; s <= MaxScore; s++ {
-		allowed := total*(Share(s)-least)/(1-least) + 1e-9
-		for i < len(points) {
-			next, weight := i, 0.0 // the points that share the next anomaly: a cut takes all or none of them
-			for ; next < len(points) && points[next].anomaly == points[i].anomaly; next++ {
-				weight += points[next].weight
-			}
-			if reached+weight > allowed {
-				break
-			}
-			reached, cut, i = reached+weight, points[i].anomaly, next
+	slices.SortFunc(t.points, func(a, b point) int {
+		return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
+	})
+	var out Calibration
+	for s := MinScore; s <= MaxScore; s++ {
+		if s <= Doubtful {
+			out[s-1] = max(c[s-1], t.cut(Share(s)))
+		} else {
+			out[s-1] = min(out[s-2], t.cut((Share(s)-Share(Doubtful))/rest))
 		}
-		out[s-1] = cut
 	}
 	return out
+}
+
+// tail is a weighted sample of anomalies, the highest first.
+type tail struct {
+	points []point
+	total  float64 // of the weights
+}
+
+type point struct{ anomaly, weight float64 }
+
+// cut is the least anomaly that no more than a share of the sample reaches.
+func (t *tail) cut(share float64) float64 {
+	const rounding = 1e-9
+	left := share*t.total + rounding
+	cut := math.Nextafter(t.points[0].anomaly, 2)
+	for i := 0; i < len(t.points); {
+		at := t.points[i].anomaly
+		for ; i < len(t.points) && t.points[i].anomaly == at; i++ {
+			left -= t.points[i].weight
+		}
+		if left < 0 {
+			break
+		}
+		cut = at
+	}
+	return cut
 }
 
 const calibrationSize = MaxScore * 8

@@ -56,6 +56,38 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 	return m
 }
 
+// ofSite is the model with a baseline in which what view shows is usual.
+func ofSite(t testing.TB, m *model.Model) *model.Model {
+	t.Helper()
+	counts := evidence.NewParamCounts()
+	for range 1000 {
+		counts.Add(evidence.ParamOf(request.Query, view().Values[0].Name), evidence.Shown{Evidence: 100, Rules: []int{941100}})
+	}
+	p := m.Parts()
+	p.Baseline = evidence.CompileBaseline(counts, evidence.NewParamCounts(), 1000)
+	site, err := model.New(p)
+	require.NoError(t, err)
+	return site
+}
+
+// A model of a site has a format of its own; what is usual there changes the verdict, and a file without a baseline is
+// what it was.
+func TestModelOfASite(t *testing.T) {
+	plain := small(t, features.Verdict)
+	site := ofSite(t, plain)
+	format := len("MLVERDICT\n")
+	assert.Equal(t, []byte{1, 2}, []byte{plain.Bytes()[format], site.Bytes()[format]})
+	again, err := model.Read(site.Bytes())
+	require.NoError(t, err)
+	assert.Equal(t, site.Bytes(), again.Bytes())
+	var a, b, c model.Verdict
+	require.NoError(t, plain.Judge(view(), &a))
+	require.NoError(t, site.Judge(view(), &b))
+	require.NoError(t, again.Judge(view(), &c))
+	assert.NotEqual(t, a.Anomaly, b.Anomaly)
+	assert.Equal(t, b, c)
+}
+
 func view() *request.View {
 	return &request.View{
 		Method: "GET", Paranoia: 2, Limit: 5, Earned: [4]int{5},

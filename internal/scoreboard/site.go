@@ -149,9 +149,9 @@ func sampleAttacks(test []Sample) (chosen []Sample) {
 	return chosen
 }
 
-// wholeSets groups by set alone.
+// wholeSets groups by set alone, but for CRS's tests of rules that look for payloads.
 func wholeSets(samples []Sample) []group {
-	return slices.DeleteFunc(grouped(samples), func(g group) bool { return g.class != "" || g.part != "" })
+	return slices.DeleteFunc(grouped(samples), func(g group) bool { return g.class != "" || g.part != "" && g.part != payloadRules })
 }
 
 // average counts what n contenders leave of the same samples, whose answers follow one another, and takes the mean.

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/synthetic"
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/training"
@@ -26,12 +25,8 @@ func summary(t testing.TB, rows ...*traffic.Request) *training.Summary {
 	t.Helper()
 	s, err := training.NewSummary(model.Default())
 	require.NoError(t, err)
-	r, err := replayer()
-	require.NoError(t, err)
 	for _, row := range rows {
-		rec, err := r.Replay(row)
-		require.NoError(t, err)
-		s.Add(row, &rec.View)
+		s.Add(row, &record(t, row).View)
 	}
 	return s
 }
@@ -85,11 +80,7 @@ func TestSummaryBytes(t *testing.T) {
 	assert.Equal(t, b, again, "order and repeats do not matter")
 	assert.Equal(t, summary(t, rows...).Manifest(), stored(t, summary(t, rows...)).Manifest())
 	for _, row := range rows { // no text of a request, no name
-		r, err := replayer()
-		require.NoError(t, err)
-		rec, err := r.Replay(row)
-		require.NoError(t, err)
-		for _, v := range rec.View.Values {
+		for _, v := range record(t, row).View.Values {
 			for _, text := range []string{v.Name, v.Text} {
 				if len(text) > 3 {
 					assert.NotContains(t, string(b), text)
@@ -189,12 +180,8 @@ func TestAdaptKnowsParameters(t *testing.T) {
 	}
 	m := adapt(t, summary(t, rows...))
 	judge := func(m *model.Model, row *traffic.Request) float64 {
-		r, err := replayer()
-		require.NoError(t, err)
-		rec, err := r.Replay(row)
-		require.NoError(t, err)
 		var v model.Verdict
-		at := rec.View.AtParanoia(1)
+		at := record(t, row).View.AtParanoia(1)
 		require.NoError(t, m.Judge(&at, &v))
 		return v.Anomaly
 	}
@@ -206,13 +193,9 @@ func TestAdaptKnowsParameters(t *testing.T) {
 // BenchmarkAdapt makes a site's model of 100,000 requests, replayed before.
 func BenchmarkAdapt(b *testing.B) {
 	const requests = 100_000
-	r, err := replay.New()
-	require.NoError(b, err)
 	var views []request.View
 	for row := range synthetic.Benign(100, 1) {
-		rec, err := r.Replay(row)
-		require.NoError(b, err)
-		views = append(views, rec.View)
+		views = append(views, record(b, row).View)
 	}
 	for b.Loop() {
 		s, err := training.NewSummary(model.Default())

@@ -28,7 +28,7 @@ var replayer = sync.OnceValues(replay.New)
 // recordings of the rows that a test has asked for, by digest: many tests ask for the same ones.
 var recordings = map[[32]byte]replay.Recording{}
 
-func record(t *testing.T, row *traffic.Request) *replay.Recorded {
+func record(t testing.TB, row *traffic.Request) *replay.Recorded {
 	t.Helper()
 	if row.IsPayload() {
 		return &replay.Recorded{Request: row}

@@ -81,6 +81,16 @@ func (c *ParamCounts) Add(p Param, s Shown) {
 	}
 }
 
+// Merge adds other's counts.
+func (c *ParamCounts) Merge(other *ParamCounts) {
+	for p, n := range other.carried {
+		c.carried[p] += n
+	}
+	for u, n := range other.shown {
+		c.shown[u] += n
+	}
+}
+
 // Baseline tells what is usual in the parameters of one site. A rule that trips over a parameter day by day, such as a
 // cookie of JSON, proves little when it does so again, and so does text there that looks like an attack as much as it
 // usually does. What looks more like one, and the same in any other parameter, proves as much as before. It is immutable;
@@ -100,15 +110,22 @@ const Carriers = carriers
 // MaxUses bounds a baseline.
 const MaxUses = 1 << 16
 
-// CompileBaseline finds what is usual. If that is more than [MaxUses], what is most usual is kept.
-func CompileBaseline(c *ParamCounts) *Baseline {
+// CompileBaseline finds what is usual in a number of requests that were counted, those that look like attacks apart. If
+// that is more than [MaxUses], what is most usual is kept.
+func CompileBaseline(trusted, doubted *ParamCounts, requests int) *Baseline {
 	b := &Baseline{map[use]uint8{}}
-	for u, n := range c.shown {
-		requests := c.carried[u.param]
-		share := float64(n) / float64(requests+priorCarriers)
-		if requests >= carriers && share >= leastShare {
+	add := func(u use) {
+		carried := trusted.carried[u.param] + doubted.carried[u.param]
+		share := believed(trusted.shown[u], doubted.shown[u], requests) / float64(carried+priorCarriers)
+		if carried >= carriers && share >= leastShare {
 			b.usual[u] = uint8(math.Round(-caution * math.Log(share) * scale))
 		}
+	}
+	for u := range trusted.shown {
+		add(u)
+	}
+	for u := range doubted.shown {
+		add(u)
 	}
 	if len(b.usual) > MaxUses {
 		byWorth := slices.SortedFunc(maps.Keys(b.usual), func(x, y use) int {

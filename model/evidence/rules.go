@@ -178,24 +178,42 @@ const (
 	mostAbsence   = 1000
 )
 
-// Adapt returns the probabilities as they are on one site, of whose normal traffic counts are at hand: the present
-// ones are the prior, so that a young site is not over-confident. A rule that fires on all of a site's normal traffic
-// no longer surprises there, one that never did surprises more; a few attacks among the traffic hardly change what is rare.
-func (r *Rules) Adapt(c *RuleCounts) *Rules {
+// believed is how many of the requests that show something count as normal: all of those that are trusted and of those that
+// look like attacks, what is more than the share of the traffic that may be attacks.
+func believed(trusted, doubted, requests int) float64 {
+	return float64(trusted) + max(float64(doubted)-attackShare*float64(requests), 0)
+}
+
+// Adapt returns the probabilities as they are on one site, of whose traffic counts are at hand, of requests that look like
+// attacks apart: the present probabilities are the prior, so that a young site is not over-confident. A rule that fires on all of a
+// site's normal traffic no longer surprises there, one that never did surprises more; attacks among the traffic hardly
+// change what is rare, as long as they are few.
+func (r *Rules) Adapt(trusted, doubted *RuleCounts) *Rules {
 	out := &Rules{seen: maps.Clone(r.seen), unseen: r.unseen}
-	absence := priorRequests / float32(priorRequests+min(c.Requests, mostAbsence))
+	requests := trusted.Requests + doubted.Requests
+	absence := priorRequests / float32(priorRequests+min(requests, mostAbsence))
 	for o, prior := range r.seen {
 		out.seen[o] = odds{max(prior.rate*absence, math.SmallestNonzeroFloat32), prior.spread}
 	}
-	for o, n := range c.matches {
-		prior, matched := r.odds(o), float64(n)
-		known := matched / (matched + priorMatches + attackShare*float64(c.Requests))
-		out.seen[o] = odds{
-			float32((matched + priorRequests*float64(prior.rate)) / (float64(c.Requests) + priorRequests)),
-			prior.spread + (1-prior.spread)*float32(known),
+	for o := range trusted.matches {
+		out.seen[o] = r.odds(o).adapt(believed(trusted.matches[o], doubted.matches[o], requests), requests)
+	}
+	for o, n := range doubted.matches {
+		if believed := believed(trusted.matches[o], n, requests); believed > 0 {
+			out.seen[o] = r.odds(o).adapt(believed, requests)
 		}
 	}
 	return out
+}
+
+// adapt returns the odds of what a number of a site's requests show.
+func (p odds) adapt(shown float64, requests int) odds {
+	n := float64(requests)
+	known := shown / (shown + priorMatches + attackShare*n)
+	return odds{
+		float32((shown + priorRequests*float64(p.rate)) / (n + priorRequests)),
+		p.spread + (1-p.spread)*float32(known),
+	}
 }
 
 // Number is the number of occasions, pairs of a rule and an extent, that normal traffic showed.

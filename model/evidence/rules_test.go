@@ -86,7 +86,7 @@ func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
 		own.Add(matched(7, 30), []int{0}, "")
 	}
 	own.Add(matched(8, 30), []int{0}, "") // one attack in 501 requests
-	site := base.Adapt(own)
+	site := base.Adapt(own, NewRuleCounts())
 	after, known := site.Weigh(7, OfValue(30))
 	assert.Less(t, after, 0.2)
 	assert.Less(t, known, 0.1)

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/model"
+)
+
+// even is n anomalies spread evenly over 0..most.
+func even(n int, most float64) (list []float64) {
+	for i := range n {
+		list = append(list, most*float64(i)/float64(n))
+	}
+	return list
+}
+
+func calibration(t *testing.T) model.Calibration {
+	t.Helper()
+	c, err := model.Calibrate(even(10_000, 1))
+	require.NoError(t, err)
+	return c
+}
+
+// share of the anomalies that score s or lower.
+func share(c *model.Calibration, anomalies []float64, s int) float64 {
+	n := 0
+	for _, a := range anomalies {
+		if c.Score(a) <= s {
+			n++
+		}
+	}
+	return float64(n) / float64(len(anomalies))
+}
+
+func TestAdaptedCalibration(t *testing.T) {
+	base := calibration(t)
+	assert.Equal(t, base, base.Adapt(nil), "nothing was seen, nothing changes")
+
+	calm := even(20_000, 0.5) // of a site where normal requests look half as odd
+	site := base.Adapt(calm)
+	assert.InDelta(t, 0.04, share(&site, calm, 50), 0.01, "and 1 % that looks like attacks and is not in the sample")
+	assert.InDelta(t, 0.5, share(&site, calm, 80), 0.02)
+	assert.Zero(t, share(&base, calm, 50))
+	assert.Equal(t, base[:model.Doubtful], site[:model.Doubtful], "what looks like an attack is judged as before")
+
+	young := base.Adapt(even(10, 0.5))
+	assert.InDelta(t, base[49], young[49], 0.03, "a few requests move little")
+
+	odd := base.Adapt(slices.Repeat([]float64{0.995}, 10_000))
+	assert.Greater(t, odd[model.Doubtful-1], 0.995, "a site full of odd requests is no site full of attacks")
+	for name, c := range map[string]model.Calibration{"calm": site, "young": young, "odd": odd} {
+		for s := 1; s < len(c); s++ {
+			assert.LessOrEqual(t, c[s], c[s-1], name)
+			assert.False(t, math.IsNaN(c[s]) || c[s] < 0 || c[s] > 2, name)
+		}
+		assert.Zero(t, c[model.MaxScore-1], name)
+	}
+}
+
+// Attacks in a sample that is left as it is raise no cut by much.
+func TestAdaptedCalibrationBearsAttacks(t *testing.T) {
+	base := calibration(t)
+	sample := even(5000, 1)
+	clean := base.Adapt(sample)
+	mixed := base.Adapt(append(sample, even(50, 0.98)...))
+	assert.InDelta(t, clean[49], mixed[49], 0.005)
+}
