@@ -19,8 +19,10 @@ func (r *MutationReport) Markdown(command string) string {
 	b.WriteString("many of them are still denied by both when mutations that keep what they do have changed them. *Passes CRS*: CRS no longer\n" +
 		"denies. *Cleared*: CRS does, the model does not. *Not safer*: the anomaly is as high as before, or higher.\n\n")
 	b.WriteString("Random mutations in a row:\n\n")
+	r.table(&b, "mutations", RandomMutations, overClasses)
+	b.WriteString("\n")
 	r.table(&b, "mutations", RandomMutations, byClass)
-	b.WriteString("\nEach mutator alone, all classes' levels together:\n\n")
+	b.WriteString("\nEach mutator alone, all levels together:\n\n")
 	r.table(&b, "mutator", OneMutator, overLevels)
 	b.WriteString("\nEncodings, which work only where the application undoes them:\n\n")
 	r.table(&b, "encoding", OneEncoding, overClasses)
