@@ -66,7 +66,7 @@ func drawn(title, x string, points plotter.XYs) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, "µs"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	slices.SortFunc(points, func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
 	line, dots, err := plotter.NewLinePoints(points)
 	if err != nil {
@@ -80,4 +80,19 @@ func drawn(title, x string, points plotter.XYs) ([]byte, error) {
 	var svg bytes.Buffer
 	_, err = canvas.WriteTo(&svg)
 	return svg.Bytes(), err
+}
+
+// ticks are those of a logarithmic axis, with thousands as k and millions as M.
+func ticks(lo, hi float64) []plot.Tick {
+	marks := plot.LogTicks{Prec: -1}.Ticks(lo, hi)
+	for i, mark := range marks {
+		switch {
+		case mark.Label == "":
+		case mark.Value >= 1e6:
+			marks[i].Label = fmt.Sprintf("%g M", mark.Value/1e6)
+		case mark.Value >= 1e3:
+			marks[i].Label = fmt.Sprintf("%g k", mark.Value/1e3)
+		}
+	}
+	return marks
 }
