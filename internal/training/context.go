@@ -3,8 +3,10 @@
 package training
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/mlverdict/mlverdict/model/features"
 	"github.com/mlverdict/mlverdict/model/request"
@@ -29,16 +31,30 @@ func (c *Corpus) contexts() (texts []string) {
 	return texts
 }
 
-// inContext returns the request with its payload put into a normal text, false where no value is the payload alone. CRS's
+// The lengths of a context, in bytes: as often of one power of two as of the next.
+const (
+	shortestContext = 1 << 5
+	longestContext  = 4 * features.MaxLength
+)
+
+// surroundings joins texts to one of a length drawn from rng.
+func surroundings(texts []string, rng *rand.Rand) string {
+	length := int(shortestContext * math.Pow(longestContext/shortestContext, rng.Float64()))
+	var b strings.Builder
+	for b.Len() < length {
+		b.WriteString(texts[rng.IntN(len(texts))])
+		b.WriteByte(' ')
+	}
+	return b.String()[:length]
+}
+
+// inContext returns the request with its payload put into normal text, false where no value is the payload alone. CRS's
 // matches stay those of the payload alone.
-func (h *Harmful) inContext(contexts []string, rng *rand.Rand) (request.View, bool) {
-	if h.Payload == "" || len(contexts) == 0 {
+func (h *Harmful) inContext(texts []string, rng *rand.Rand) (request.View, bool) {
+	if h.Payload == "" || len(texts) == 0 {
 		return request.View{}, false
 	}
-	text := contexts[rng.IntN(len(contexts))]
-	if len(text) > 2*features.MaxLength {
-		text = text[:2*features.MaxLength]
-	}
+	text := surroundings(texts, rng)
 	at := []int{0, rng.IntN(len(text)), len(text)}[rng.IntN(3)]
 	between := []string{"", " ", "\n", ","}[rng.IntN(4)]
 	v, found := h.View, false

@@ -7,9 +7,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -28,7 +30,7 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 	if len(attacks) == 0 {
 		return measures, errors.New("training: no attacks (rows with the label attack)")
 	}
-	split := c.split(attacks, c.vocabulary(attacks, p))
+	split := c.split(attacks, p)
 	var chains [folds + 1]*evidence.Chains // by the fold that they were learned without; the last of all
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -94,7 +96,8 @@ type part struct {
 }
 
 // split counts the corpus by fold. A text that several normal requests carry counts once.
-func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts [folds]part) {
+func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
+	vocabulary := c.vocabulary(attacks, p)
 	for f := range parts {
 		parts[f].normal = evidence.NewCounts()
 		for class := range parts[f].attacks {
@@ -113,6 +116,10 @@ func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts 
 			}
 		}
 	}
+	for i, text := range noise(p.Seed) {
+		f := &parts[i%folds]
+		f.samples = append(f.samples, evidence.Sample{Text: text, Weight: 1})
+	}
 	weights := classWeights(attacks)
 	for _, a := range attacks {
 		f := &parts[fold(a.Group)]
@@ -120,6 +127,31 @@ func (c *Corpus) split(attacks []Attack, vocabulary evidence.Vocabulary) (parts 
 		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Weight: weights[a.Class]})
 	}
 	return parts
+}
+
+// noiseFamilies are the families of noise that correct the chains as normal texts do, so that structure alone is no evidence:
+// characters, and pieces of what clients and data formats write. Those of the languages that attacks speak are left out,
+// because they cost attacks (docs/experiments.md).
+var noiseFamilies = []string{"ascii", "printable", "ascii-script", "uri", "user-agent", "json", "xml", "graphql", "promql"}
+
+// noiseTexts is the number of texts of each family.
+const noiseTexts = 300
+
+func noise(seed uint64) (texts []string) {
+	rng := rand.New(rand.NewPCG(seed, 4))
+	for _, family := range augment.Families() {
+		if !slices.Contains(noiseFamilies, family.Name) {
+			continue
+		}
+		n := 0
+		for text := range family.Texts(augment.AnyLength, rng) {
+			texts = append(texts, text)
+			if n++; n == noiseTexts {
+				break
+			}
+		}
+	}
+	return texts
 }
 
 // classWeights gives the texts of a class the more weight the rarer it is, by the square root of its share and at
