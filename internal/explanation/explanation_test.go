@@ -155,7 +155,7 @@ func TestUsualOnTheSite(t *testing.T) {
 	for range 200 {
 		counts.Add(evidence.ParamOf(request.Query, "id"), evidence.Shown{Evidence: 60})
 	}
-	parts.Baseline = evidence.CompileBaseline(counts, evidence.NewParamCounts(), 100)
+	parts.Baseline = evidence.CompileBaseline(counts, evidence.NewParamCounts(), 200)
 	var err error
 	g.model, err = model.New(parts)
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ const (
 	summaryFormat = 1
 )
 
-// MaxSummarySize bounds a summary file, in bytes: some 300,000 requests.
+// MaxSummarySize bounds a summary file, in bytes: some 200,000 requests.
 const MaxSummarySize = 64 << 20
 
 // ErrSummary marks bytes that are no summary that this version can read.
