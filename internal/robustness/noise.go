@@ -27,8 +27,8 @@ import (
 // Noise measures how often a model takes noise for an attack, in two ways.
 //
 // Alone: the text is the only value of a request, and one CRS rule matched it. Nothing tells for the text but the text
-// itself. The rule is the typical one for the length: of all matches of rules against attacks on normal texts of that
-// length, half are less surprising than its match. A rarer rule would flag some texts without any help of theirs, a more
+// itself. The rule is the typical one for what it matched: of all matches of rules against attacks on normal texts with as
+// long a suspicious stretch (without one: of that length), half are less surprising than its match. A rarer rule would flag some texts without any help of theirs, a more
 // common one would clear what the text says. The scale is that of paranoia level 4.
 //
 // Whole: the text is the argument of a GET request that goes through CRS at paranoia level 4, and both have to deny it.
@@ -142,32 +142,32 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	for _, f := range n.Families {
 		r := NoiseResult{Family: f.Name, Doc: f.Doc, Worst: []NoiseText{}}
 		var lock sync.Mutex
-		err := n.each(ctx, &f, "alone", aloneLengths, n.Texts, 2000, func(text string, verdict *model.Verdict) error {
-			v := aloneView(typical, text)
-			if err := n.Model.Judge(&v, verdict); err != nil || verdict.Score > flags {
+		err := n.each(ctx, &f, "alone", aloneLengths, n.Texts, 2000, func(text string, s *scratch) error {
+			v := aloneView(typical[n.extent(&s.scanner, text)], text)
+			if err := n.Model.Judge(&v, &s.verdict); err != nil || s.verdict.Score > flags {
 				return err
 			}
 			lock.Lock()
 			defer lock.Unlock()
 			r.Alone.Flagged++
-			r.Worst = worse(r.Worst, NoiseText{verdict.Score, text})
+			r.Worst = worse(r.Worst, NoiseText{s.verdict.Score, text})
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
-		err = n.each(ctx, &f, "whole", wholeLengths, n.Requests, 20, func(text string, verdict *model.Verdict) error {
+		err = n.each(ctx, &f, "whole", wholeLengths, n.Requests, 20, func(text string, s *scratch) error {
 			rec, err := replayer.Replay(augment.InQuery(text))
 			if err != nil || rec.Engine != 0 || !rec.View.Denied() {
 				return err
 			}
-			if err := n.Model.Judge(&rec.View, verdict); err != nil {
+			if err := n.Model.Judge(&rec.View, &s.verdict); err != nil {
 				return err
 			}
 			lock.Lock()
 			defer lock.Unlock()
 			r.CRS++
-			if verdict.Score <= flags {
+			if s.verdict.Score <= flags {
 				r.Whole.Flagged++
 			}
 			return nil
@@ -182,10 +182,25 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	return report, nil
 }
 
+// scratch is what one batch of texts is judged with.
+type scratch struct {
+	scanner evidence.Scanner
+	verdict model.Verdict
+}
+
+// extent is what the surprise of a match on a text goes by.
+func (n *Noise) extent(s *evidence.Scanner, text string) evidence.Extent {
+	t := n.Model.Parts().Chains.Scan(s, text)
+	if t.Evidence > 0 {
+		return evidence.OfText(t.Hi-t.Lo, len(text))
+	}
+	return evidence.OfText(0, len(text))
+}
+
 // each calls f on all cores with so many texts of a family, drawn in batches of which each has a random source of its own:
 // which texts there are depends on the seed alone.
 func (n *Noise) each(ctx context.Context, family *NoiseFamily, suite string, lengths augment.Lengths, texts, batch int,
-	f func(string, *model.Verdict) error) error {
+	f func(string, *scratch) error) error {
 	h := fnv.New64a()
 	h.Write([]byte(suite + " " + family.Name))
 	group, running := errgroup.WithContext(ctx)
@@ -194,9 +209,9 @@ func (n *Noise) each(ctx context.Context, family *NoiseFamily, suite string, len
 		group.Go(func() error {
 			rng := rand.New(rand.NewPCG(n.Seed^h.Sum64(), uint64(start)))
 			left := min(batch, texts-start)
-			var verdict model.Verdict
+			var s scratch
 			for text := range family.Texts(lengths, rng) {
-				if err := f(text, &verdict); err != nil {
+				if err := f(text, &s); err != nil {
 					return err
 				}
 				if left--; left == 0 || running.Err() != nil {
@@ -212,48 +227,59 @@ func (n *Noise) each(ctx context.Context, family *NoiseFamily, suite string, len
 	return cmp.Or(group.Wait(), ctx.Err())
 }
 
-// aloneView is a request whose only value is a text that the typical rule matched.
-func aloneView(typical map[evidence.Extent]int, text string) request.View {
+// aloneView is a request whose only value is a text that a rule matched.
+func aloneView(rule int, text string) request.View {
 	return request.View{
 		Method: "GET", Hour: replay.Hour, Paranoia: request.ParanoiaLevels, Earned: [4]int{5}, Limit: 5,
 		Values:  []request.Value{{Place: request.Query, Name: "q", Text: text}},
-		Matches: []request.Match{{Rule: typical[evidence.OfValue(len(text))], Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
+		Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
 	}
 }
 
-// typicalRules finds for each extent the rule against attacks whose match is the median of the matches, by surprise, that
-// normal traffic shows there.
+// longest is the length from which on all extents are the same.
+const longest = 4096
+
+// typicalRules finds the typical rule for each extent.
 func typicalRules(rules *evidence.Rules) map[evidence.Extent]int {
-	type match struct {
-		rule     int
-		surprise float64
-		share    float64
-	}
 	typical := map[evidence.Extent]int{}
-	for length := 1; length <= 4096; length *= 2 {
-		extent := evidence.OfValue(length)
-		var matches []match
-		total := 0.0
-		for rule := 910000; rule < 950000; rule++ {
-			if m := (request.Match{Rule: rule}); !m.Payload() || rules.Rarity(rule) == 0 {
-				continue
-			}
-			surprise, _ := rules.Weigh(rule, extent)
-			share := math.Exp(-surprise)
-			matches = append(matches, match{rule, surprise, share})
-			total += share
-		}
-		slices.SortFunc(matches, func(a, b match) int {
-			return cmp.Or(cmp.Compare(a.surprise, b.surprise), cmp.Compare(a.rule, b.rule))
-		})
-		for below := 0.0; len(matches) > 0; matches = matches[1:] {
-			if below += matches[0].share; below >= total/2 {
-				typical[extent] = matches[0].rule
-				break
+	for length := 1; length <= longest; length *= 2 {
+		for _, extent := range []evidence.Extent{evidence.OfText(0, length), evidence.OfText(length, length)} {
+			if _, done := typical[extent]; !done {
+				typical[extent] = typicalRule(rules, extent)
 			}
 		}
 	}
 	return typical
+}
+
+// typicalRule finds the rule against attacks whose match is the median of the matches, by surprise, that normal traffic
+// shows on texts of an extent.
+func typicalRule(rules *evidence.Rules, extent evidence.Extent) int {
+	type match struct {
+		rule            int
+		surprise, share float64
+	}
+	var matches []match
+	total := 0.0
+	for rule := 910000; rule < 950000; rule++ {
+		if m := (request.Match{Rule: rule}); !m.Payload() || rules.Rarity(rule) == 0 {
+			continue
+		}
+		surprise, _ := rules.Weigh(rule, extent)
+		share := math.Exp(-surprise)
+		matches = append(matches, match{rule, surprise, share})
+		total += share
+	}
+	slices.SortFunc(matches, func(a, b match) int {
+		return cmp.Or(cmp.Compare(a.surprise, b.surprise), cmp.Compare(a.rule, b.rule))
+	})
+	below := 0.0
+	for _, m := range matches {
+		if below += m.share; below >= total/2 {
+			return m.rule
+		}
+	}
+	return 0
 }
 
 // worse adds a flagged text to the worst ones: by score, then the shorter ones.
