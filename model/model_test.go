@@ -254,7 +254,7 @@ func TestReasonIsSafeInALog(t *testing.T) {
 	for what, text := range nasty {
 		v := view()
 		v.Values[0].Name = strings.Repeat(text, 40)
-		v.Values[0].Text = strings.Repeat("<script>alert(1)</script>"+text, 300)
+		v.Values[0].Text = strings.Repeat("<script>alert(1)</script>"+text, 3)
 		v.Matches = nil
 		for rule := range 900 {
 			v.Matches = append(v.Matches, request.Match{Rule: 941100 + rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}})

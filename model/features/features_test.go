@@ -286,17 +286,17 @@ func TestTrace(t *testing.T) {
 	v := attack()
 	v.Matches = append(v.Matches, request.Match{Rule: 944100, Paranoia: 1, Score: 5})
 	trace := x.Trace(&s, v)
-	var flagged, joint, novelty float64
+	var joint, agreement, novelty, length float64
 	seen := map[int]bool{}
 	for _, value := range trace.Values {
 		assert.False(t, seen[value.Value], "each value once")
 		seen[value.Value] = true
 		assert.True(t, value.Evidence == 0 || value.Hi > value.Lo)
 		assert.LessOrEqual(t, value.Hi, len(value.Decoded))
-		if value.Flagged {
-			flagged = max(flagged, value.Worth)
+		agreement = max(agreement, min(value.Worth, value.Surprise))
+		if sum := value.Worth + value.Surprise; sum > joint {
+			joint, length = sum, math.Log1p(float64(len(v.Values[value.Value].Text)))
 		}
-		joint = max(joint, value.Worth+value.Surprise)
 	}
 	assert.Len(t, seen, len(v.Values), "the header, too, which a rule flagged")
 	rules := map[int]int{}
@@ -305,7 +305,7 @@ func TestTrace(t *testing.T) {
 		novelty = max(novelty, rule.Novelty)
 	}
 	assert.Equal(t, map[int]int{941100: 1, 942100: 1, 942432: 2, 944100: 1}, rules)
-	assert.Equal(t, []float32{float32(flagged), float32(joint), float32(novelty)}, s.Vector)
+	assert.Equal(t, []float32{float32(joint), float32(agreement), float32(novelty), float32(length)}, s.Vector)
 	id := trace.Values[1]
 	assert.Equal(t, "1' union select password from users--", id.Decoded)
 	assert.Contains(t, id.Decoded[id.Lo:id.Hi], "union select")
