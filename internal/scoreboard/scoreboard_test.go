@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -91,7 +92,8 @@ func TestLoadPutsEachRowOnOneSide(t *testing.T) {
 	d, err := load(t, traffics(t))
 	require.NoError(t, err)
 	assert.Len(t, d.Normal, 150)
-	assert.Len(t, d.Payloads, 60)
+	made := len(slices.Collect(training.Grammars(training.Defaults().Seed)))
+	assert.Len(t, d.Payloads, made+60)
 	assert.NotEmpty(t, d.Tuning)
 	for _, s := range d.Tuning {
 		assert.Equal(t, training.Tune, training.HalfOf(s.Request))

@@ -23,8 +23,7 @@ const (
 	anyExtent Extent = iota // the rule matched, whatever it matched
 	nowhere                 // it matched no value of the view, such as a missing header
 	values                  // values of up to 8 bytes; then of up to 16, 32 … 1,024 and more
-	silent    = values + lengths
-	stretches = silent + lengths
+	stretches = values + lengths
 	extents   = stretches + lengths
 	lengths   = 9
 )
@@ -35,10 +34,10 @@ func lengthOf(n int) Extent { return min(Extent(bits.Len(uint(max(n-1, 0))>>3)),
 func OfValue(n int) Extent { return values + lengthOf(n) }
 
 // OfText returns the extent of a value of n bytes by its text: by the stretch of that many bytes that looks like an
-// attack, so that it does not matter how much else there is; where none does (0), by its length.
+// attack, so that it does not matter how much else there is; where none does (0), that of the value.
 func OfText(stretch, n int) Extent {
 	if stretch == 0 {
-		return silent + lengthOf(n)
+		return OfValue(n)
 	}
 	return stretches + lengthOf(stretch)
 }
