@@ -30,7 +30,7 @@ test: ## go vet and every test that needs neither a browser nor a long build
 
 .PHONY: race
 race: ## the tests under the race detector
-	go test -race ./...
+	go test -timeout 30m -race ./...
 
 .PHONY: e2e
 e2e: ## a real Caddy with the plugin, over HTTP/1.1 and HTTP/2; the first build takes minutes

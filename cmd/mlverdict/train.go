@@ -162,8 +162,8 @@ func checkOutput(path string) error {
 	return nil
 }
 
-// embedded is how many bare payloads are put into requests.
-const embedded = 4000
+// mostEmbedded is how many bare payloads are put into requests at most, and no more than there are normal requests.
+const mostEmbedded = 4000
 
 // corpus gathers what the model is trained on. Rows that could not be used are a skippedRows beside it.
 func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr io.Writer, files []string) (*training.Corpus, error) {
@@ -208,7 +208,8 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 		c.AddAttack(&replay.Recorded{Request: payload})
 		payloads = append(payloads, payload)
 	}
-	fmt.Fprintf(stderr, "putting %d payloads into requests\n", min(embedded, len(payloads)))
+	embedded := min(mostEmbedded, len(payloads), len(envelopes))
+	fmt.Fprintf(stderr, "putting %d payloads into requests\n", embedded)
 	if err := c.Embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(o.params.Seed, 1))); err != nil {
 		return nil, err
 	}
