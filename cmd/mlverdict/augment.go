@@ -116,6 +116,9 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	}
 	out := traffic.Stream(stdout)
 	if o.output != "" {
+		if err := checkOutput("--output", o.output, o.files...); err != nil {
+			return err
+		}
 		if out, err = traffic.Create(o.output); err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 		}
 	}
 	var verdicts verdictLog
-	if err := verdicts.open(o.baseline, o.verdicts); err != nil {
+	if err := verdicts.open(o.baseline, o.verdicts, files); err != nil {
 		return err
 	}
 	defer verdicts.discard()

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -65,14 +66,23 @@ func (r *requestFlags) read(stdin io.Reader, files []string) (*traffic.Request, 
 	case r.row > 0:
 		return r.readRow(files[0])
 	case files[0] == "-":
-		return traffic.ParseHTTP(stdin)
+		return parseHTTP(stdin)
 	}
 	file, err := os.Open(files[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w (want a file with a raw HTTP request, or - for standard input)", err)
 	}
 	defer file.Close()
-	return traffic.ParseHTTP(file)
+	return parseHTTP(file)
+}
+
+// parseHTTP reads raw HTTP, and tells a request file from it.
+func parseHTTP(r io.Reader) (*traffic.Request, error) {
+	b := bufio.NewReader(r)
+	if head, _ := b.Peek(2); len(head) == 2 && (head[0] == '{' || head[0] == 0x1f && head[1] == 0x8b) {
+		return nil, errors.New("this looks like a request file, not like raw HTTP: name the line of the request with --row LINE")
+	}
+	return traffic.ParseHTTP(b)
 }
 
 // readRow returns the row on one line of a request file. What is wrong with other rows does not matter.

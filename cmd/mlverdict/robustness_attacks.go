@@ -44,6 +44,8 @@ func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
 
 // attacks reads the payloads of the attacks in the files. With mutable, only those that can be mutated.
 func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) ([]robustness.Attack, error) {
+	slices.Sort(o.levels)
+	o.levels = slices.Compact(o.levels)
 	for _, level := range o.levels {
 		if level < 1 || level > request.ParanoiaLevels {
 			return nil, usagef("--paranoia %d: want levels from 1 to %d", level, request.ParanoiaLevels)

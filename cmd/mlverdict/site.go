@@ -135,7 +135,7 @@ func aloneWithBase(flags *pflag.FlagSet) error {
 
 // adapt makes a site's model of another one.
 func (o *trainOptions) adapt(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if err := o.checkOutput(); err != nil {
+	if err := o.checkOutput(files); err != nil {
 		return err
 	}
 	base, err := loadBase(o.base)

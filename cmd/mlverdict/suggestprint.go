@@ -128,7 +128,7 @@ func (s *suggested) head() []string {
 	if s.AttacksGiven > 0 {
 		lines = append(lines, fmt.Sprintf("of %d attacks CRS denies %d", s.AttacksGiven, s.Attacks))
 	} else {
-		lines = append(lines, "no attacks were given (--attacks FILE): what the exclusions lose is not known")
+		lines = append(lines, "no attacks came with --attacks FILE: what the exclusions lose is not known")
 	}
 	switch {
 	case s.Vetoed == 0:

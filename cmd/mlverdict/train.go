@@ -10,8 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/corazawaf/coraza-coreruleset/v4"
@@ -103,7 +102,7 @@ func someFiles(_ *cobra.Command, files []string) error {
 
 func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
 	o.params.Schema, _ = features.ByName(o.schema) // the flag takes known names only
-	if err := o.checkOutput(); err != nil {
+	if err := o.checkOutput(files); err != nil {
 		return err
 	}
 	cache, err := replay.OpenCache(o.cache)
@@ -132,11 +131,23 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	return nil
 }
 
-func (o *trainOptions) checkOutput() error {
+func (o *trainOptions) checkOutput(files []string) error {
 	if o.output == "" {
 		return usagef("no model file to write (want --output FILE, such as -o site.model)")
 	}
-	return checkOutput(o.output)
+	inputs := slices.Concat(files, o.tune, []string{o.base})
+	for _, path := range modelFiles(o.output) {
+		if err := checkOutput("--output", path, inputs...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// modelFiles are the files of a model, its manifest and its card.
+func modelFiles(path string) [3]string {
+	stem := strings.TrimSuffix(path, ".model")
+	return [3]string{path, stem + ".manifest.gz", stem + ".md"}
 }
 
 // few is the number of false positives below which a calibration says little: its 5 % are fewer than five requests.
@@ -149,17 +160,6 @@ func warnOfFew(stderr io.Writer, c *training.Corpus) {
 				"the score is rough there (name more with --tune)\n", pl, n, len(c.Tuning))
 		}
 	}
-}
-
-// checkOutput refuses, before hours of replay, a model file that could not be written.
-func checkOutput(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return usagef("--output %s is a folder (want a file, such as site.model)", path)
-	}
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-		return usagef("--output %s: there is no folder %s", path, filepath.Dir(path))
-	}
-	return nil
 }
 
 // mostEmbedded is how many bare payloads are put into requests at most, and no more than there are normal requests.
@@ -224,7 +224,6 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 
 // writeModel writes the model, its manifest and its card: all of them, or none where one cannot be written.
 func writeModel(path string, m *model.Model, rows []string, card []byte) error {
-	stem := strings.TrimSuffix(path, ".model")
 	var manifest bytes.Buffer
 	z := gzip.NewWriter(&manifest)
 	for _, row := range rows {
@@ -233,17 +232,15 @@ func writeModel(path string, m *model.Model, rows []string, card []byte) error {
 	if err := z.Close(); err != nil {
 		return err
 	}
+	contents := [][]byte{m.Bytes(), manifest.Bytes(), card}
 	var pending []*renameio.PendingFile
-	for _, f := range []struct {
-		path    string
-		content []byte
-	}{{path, m.Bytes()}, {stem + ".manifest.gz", manifest.Bytes()}, {stem + ".md", card}} {
-		file, err := renameio.NewPendingFile(f.path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
+	for i, path := range modelFiles(path) {
+		file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
 		if err != nil {
 			return err
 		}
 		defer file.Cleanup()
-		if _, err := file.Write(f.content); err != nil {
+		if _, err := file.Write(contents[i]); err != nil {
 			return err
 		}
 		pending = append(pending, file)

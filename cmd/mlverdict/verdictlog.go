@@ -23,7 +23,7 @@ type verdictLog struct {
 	err      error // of the first write that failed
 }
 
-func (l *verdictLog) open(baseline, verdicts string) error {
+func (l *verdictLog) open(baseline, verdicts string, files []string) error {
 	if baseline != "" {
 		file, err := os.Open(baseline)
 		if err != nil {
@@ -35,6 +35,9 @@ func (l *verdictLog) open(baseline, verdicts string) error {
 		}
 	}
 	if verdicts != "" {
+		if err := checkOutput("--verdicts", verdicts, files...); err != nil {
+			return err
+		}
 		var err error
 		if l.file, err = renameio.NewPendingFile(verdicts, renameio.WithPermissions(0o644)); err != nil {
 			return fmt.Errorf("evaluate: --verdicts: %w", err)

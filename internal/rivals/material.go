@@ -73,7 +73,7 @@ func (m *Material) envelop(ctx context.Context, d *scoreboard.Data, cache *repla
 		envelopes[i] = d.Normal[i].Request
 	}
 	var carriers, carried []*traffic.Request
-	for carrier, payload := range augment.Embedded(d.Payloads, envelopes, payloads, rand.New(rand.NewPCG(seed, 0))) {
+	for carrier, payload := range augment.Embedded(d.Payloads, envelopes, min(payloads, len(envelopes)), rand.New(rand.NewPCG(seed, 0))) {
 		carriers, carried = append(carriers, carrier), append(carried, payload)
 	}
 	i := 0

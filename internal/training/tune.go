@@ -40,7 +40,9 @@ func OperatingPoints(m *model.Model, benign, attacks []request.View, rate float6
 		p.CRSRate = float64(flagged.upTo(model.MaxScore)) / total
 		p.Threshold = flagged.highest(int(rate * total))
 		p.Rate = float64(flagged.upTo(p.Threshold)) / total
-		p.Detect = passed.highest(int(DetectRate * float64(passed.upTo(model.MaxScore))))
+		if n := passed.upTo(model.MaxScore); n > 0 { // else nothing tells what normal requests score
+			p.Detect = passed.highest(int(DetectRate * float64(n)))
+		}
 		p.Attacks, p.Kept = attacked.upTo(model.MaxScore), attacked.upTo(p.Threshold)
 		points = append(points, p)
 	}

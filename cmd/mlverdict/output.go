@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// checkOutput refuses, before hours of work, the file of a flag that could not be put in place, or that would take the place
+// of an input or of something that is no regular file.
+func checkOutput(flag, path string, inputs ...string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return usagef("%s %s is a folder (want a file)", flag, path)
+	case err == nil && !info.Mode().IsRegular():
+		return usagef("%s %s is no regular file (want one, or a new one)", flag, path)
+	case err == nil:
+		for _, input := range inputs {
+			if in, err := os.Stat(input); err == nil && os.SameFile(info, in) {
+				return usagef("%s %s is an input, too, and would be lost (want another file)", flag, path)
+			}
+		}
+	default:
+		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
+			return usagef("%s %s: there is no folder %s", flag, path, filepath.Dir(path))
+		}
+	}
+	return nil
+}
