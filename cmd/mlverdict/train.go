@@ -47,8 +47,9 @@ hash of the name) is used: the other half is left for "evaluate --half test". Of
 by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
-CRS's own word lists, put into the shortest texts that mean harm, are attack text too. Payloads drawn by --seed are
-put into requests of the benign rows and replayed: with the attack requests they weigh the forest's leaves.
+CRS's own word lists, put into the shortest texts that mean harm, and payloads of grammars of our own are attack text too;
+a little noise with the structure of data formats is normal text. Payloads drawn by --seed are put into requests of the
+benign rows and replayed: alone and within normal text, with the attack requests, they weigh the forest's leaves.
 
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.
