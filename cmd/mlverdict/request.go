@@ -92,6 +92,7 @@ func (r *requestFlags) readRow(path string) (*traffic.Request, error) {
 		return nil, err
 	}
 	defer reader.Close()
+	reader.Unlabelled = true
 	last, cause := 0, error(nil)
 	for row, err := range reader.Requests() {
 		cause = err
@@ -112,6 +113,9 @@ func (r *requestFlags) readRow(path string) (*traffic.Request, error) {
 	}
 	if cause != nil {
 		return nil, fmt.Errorf("--row %d: %w", r.row, cause) // the file may go on behind what could not be read
+	}
+	if last == 0 {
+		return nil, fmt.Errorf("--row %d: %s holds no row", r.row, path)
 	}
 	return nil, fmt.Errorf("--row %d: the last row of %s stands on line %d", r.row, path, last)
 }
