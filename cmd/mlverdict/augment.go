@@ -10,9 +10,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/mlverdict/mlverdict/internal/augment"
@@ -124,8 +122,7 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 		}
 	}
 	defer out.Discard()
-	bar := progressbar.NewOptions(o.count, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("making rows"),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+	bar := newBar(int64(o.count), stderr, "making rows")
 	made := 0
 	for row := range rows {
 		if err := out.Write(row); err != nil {

@@ -126,6 +126,9 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 	if err := errors.Join(err, verdicts.close()); err != nil {
 		return err
 	}
+	if len(tally.Groups()) == 0 && rows.failed.Load() == 0 {
+		return errors.New("evaluate: no request in these files to evaluate")
+	}
 	out := result{
 		Model: m.ID(), Paranoia: o.waf.Paranoia, Mode: o.waf.Mode, Threshold: o.waf.Threshold,
 		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),

@@ -12,6 +12,8 @@ import (
 func checkOutput(flag, path string, inputs ...string) error {
 	info, err := os.Stat(path)
 	switch {
+	case path == "-":
+		return usagef("%s -: want the name of a file", flag)
 	case err == nil && info.IsDir():
 		return usagef("%s %s is a folder (want a file)", flag, path)
 	case err == nil && !info.Mode().IsRegular():

@@ -43,17 +43,13 @@ A full run takes hours; the bar shows how long. With a small --budget it shows t
 }
 
 func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	attacks, err := o.attacks(files, stderr, true)
+	m, attacks, err := o.load(files, stderr, true)
 	if err != nil {
 		return err
 	}
 	attacks = robustness.DrawEvenly(attacks, o.payloads, o.rng())
 	suite := robustness.Adversarial{Model: m, ModelPath: o.model, Seed: o.seed, Attacks: attacks, Budget: o.budget, Defences: robustness.Defences(o.levels)}
-	bar := suiteBar(stderr, "adversarial", len(attacks)*o.budget*len(suite.Defences))
+	bar := newBar(int64(len(attacks)*o.budget*len(suite.Defences)), stderr, "adversarial")
 	suite.Advance = func(queries int) { bar.Add(queries) }
 	report, err := suite.Run(ctx)
 	bar.Finish()

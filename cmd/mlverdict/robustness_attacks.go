@@ -11,14 +11,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/mlverdict/mlverdict/internal/mutate"
 	"github.com/mlverdict/mlverdict/internal/robustness"
 	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -42,7 +41,16 @@ func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
 	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on this suite to write anew, too")
 }
 
-// attacks reads the payloads of the attacks in the files. With mutable, only those that can be mutated.
+// load reads the model and the payloads of the attacks in the files. With mutable, only those that can be mutated.
+func (o *suiteOptions) load(files []string, stderr io.Writer, mutable bool) (*model.Model, []robustness.Attack, error) {
+	m, err := loadModel(o.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	attacks, err := o.attacks(files, stderr, mutable)
+	return m, attacks, err
+}
+
 func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) ([]robustness.Attack, error) {
 	slices.Sort(o.levels)
 	o.levels = slices.Compact(o.levels)
@@ -114,10 +122,4 @@ func (o *suiteOptions) command(suite, flags string, files []string) string {
 		line += " " + filepath.Base(file)
 	}
 	return line
-}
-
-// suiteBar shows the progress of so many steps.
-func suiteBar(stderr io.Writer, suite string, steps int) *progressbar.ProgressBar {
-	return progressbar.NewOptions(steps, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(suite), progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
 }

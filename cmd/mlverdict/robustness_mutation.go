@@ -41,16 +41,12 @@ An attack takes part if its payload is a payload row, or the only argument of a 
 }
 
 func (o *mutationOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	attacks, err := o.attacks(files, stderr, true)
+	m, attacks, err := o.load(files, stderr, true)
 	if err != nil {
 		return err
 	}
 	attacks = robustness.Draw(attacks, o.payloads, 0, o.rng())
-	bar := suiteBar(stderr, "mutation", len(attacks))
+	bar := newBar(int64(len(attacks)), stderr, "mutation")
 	suite := robustness.Mutation{Model: m, Seed: o.seed, Attacks: attacks, Levels: o.levels, Advance: func() { bar.Add(1) }}
 	report, err := suite.Run(ctx)
 	bar.Finish()

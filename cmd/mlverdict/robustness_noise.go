@@ -11,9 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/mlverdict/mlverdict/internal/augment"
@@ -72,8 +70,7 @@ func (o *noiseOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	bar := progressbar.NewOptions(len(families)*(o.texts+o.requests), progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("noise"),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())
+	bar := newBar(int64(len(families)*(o.texts+o.requests)), stderr, "noise")
 	suite := robustness.Noise{
 		Model: m, Seed: o.seed, Texts: o.texts, Requests: o.requests, Families: families,
 		Advance: func(n int) { bar.Add(n) },

@@ -47,11 +47,7 @@ go through CRS as a whole, up to 100 kB, at the first paranoia level.`, robustne
 }
 
 func (o *paddingOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	attacks, err := o.attacks(files, stderr, false)
+	m, attacks, err := o.load(files, stderr, false)
 	if err != nil {
 		return err
 	}
@@ -60,7 +56,7 @@ func (o *paddingOptions) run(ctx context.Context, stdout, stderr io.Writer, file
 		Sizes:  slices.DeleteFunc(slices.Clone(robustness.PaddingSizes), func(size int) bool { return size > 1000*o.most }),
 		Levels: o.levels, Whole: o.whole,
 	}
-	bar := suiteBar(stderr, "padding", suite.Steps())
+	bar := newBar(int64(suite.Steps()), stderr, "padding")
 	suite.Advance = func() { bar.Add(1) }
 	report, err := suite.Run(ctx)
 	bar.Finish()

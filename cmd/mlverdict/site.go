@@ -29,22 +29,27 @@ func loadBase(name string) (*model.Model, error) {
 	return loadModel(name)
 }
 
-// siteTraffic is a site's traffic: its summary, and what was left out of it.
+// siteTraffic is a site's traffic: its summary for a base model, and what was left out of it.
 type siteTraffic struct {
 	*training.Summary
+	base    *model.Model
 	repeats int // requests that had been read before
 	attacks int // rows labelled attack
 	refused int // requests that Coraza itself refuses: no model is asked about them
 }
 
-// gatherSite summarizes request files, whose rows need no label, and takes in summaries. Rows that could not be used are a
-// skippedRows beside it.
-func gatherSite(ctx context.Context, cacheDir string, stderr io.Writer, base *model.Model, files []string) (*siteTraffic, error) {
+// gatherSite summarizes request files, whose rows need no label, for a base model and takes in summaries. Rows that could
+// not be used are a skippedRows beside it.
+func gatherSite(ctx context.Context, cacheDir string, stderr io.Writer, baseName string, files []string) (*siteTraffic, error) {
+	base, err := loadBase(baseName)
+	if err != nil {
+		return nil, err
+	}
 	summary, err := training.NewSummary(base)
 	if err != nil {
 		return nil, err
 	}
-	site := &siteTraffic{Summary: summary}
+	site := &siteTraffic{Summary: summary, base: base}
 	var rows []string
 	for _, file := range files {
 		part, err := readSummary(file, base)
@@ -138,23 +143,19 @@ func (o *trainOptions) adapt(ctx context.Context, stdout, stderr io.Writer, file
 	if err := o.checkOutput(files); err != nil {
 		return err
 	}
-	base, err := loadBase(o.base)
-	if err != nil {
-		return err
-	}
-	site, skipped := gatherSite(ctx, o.cache, stderr, base, files)
+	site, skipped := gatherSite(ctx, o.cache, stderr, o.base, files)
 	if site == nil {
 		return skipped
 	}
-	m, err := training.Adapt(base, site.Summary)
+	m, err := training.Adapt(site.base, site.Summary)
 	if err != nil {
 		return errors.Join(skipped, err)
 	}
-	if err := writeModel(o.output, m, site.Manifest(), training.SiteCard(m, base, site.Summary)); err != nil {
+	if err := writeModel(o.output, m, site.Manifest(), training.SiteCard(m, site.base, site.Summary)); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, model %s adapted to %d requests%s, knows what is usual in %d parameters\n",
-		o.output, m.ID(), len(m.Bytes()), base.ID(), site.Len(), site.left(), m.Parts().Baseline.Params())
+		o.output, m.ID(), len(m.Bytes()), site.base.ID(), site.Len(), site.left(), m.Parts().Baseline.Params())
 	return skipped
 }
 

@@ -90,6 +90,9 @@ func (o *suggestOptions) run(ctx context.Context, stdout, stderr io.Writer, file
 	if readErr != nil && !errors.As(readErr, new(skippedRows)) {
 		return readErr
 	}
+	if s.traffic == 0 {
+		return errors.Join(readErr, errors.New("suggest-exclusions: no normal requests (rows without a label, or with the label benign)"))
+	}
 	found := suggested{
 		Model: m.ID(), Paranoia: o.paranoia, Threshold: o.threshold, Requests: s.traffic, Denied: s.denied, Vetoed: len(s.vetoed),
 		Sites: s.sites(), AttacksGiven: s.given, Attacks: len(s.attacks), Unnamed: s.unnamed(),

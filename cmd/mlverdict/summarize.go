@@ -51,11 +51,7 @@ func (o *summarizeOptions) run(ctx context.Context, stdout, stderr io.Writer, fi
 	if err := checkOutput("--output", o.output, files...); err != nil {
 		return err
 	}
-	base, err := loadBase(o.base)
-	if err != nil {
-		return err
-	}
-	site, skipped := gatherSite(ctx, o.cache, stderr, base, files)
+	site, skipped := gatherSite(ctx, o.cache, stderr, o.base, files)
 	if site == nil {
 		return skipped
 	}
@@ -69,6 +65,6 @@ func (o *summarizeOptions) run(ctx context.Context, stdout, stderr io.Writer, fi
 	if err := renameio.WriteFile(o.output, b, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: %d requests%s, %d bytes, for model %s\n", o.output, site.Len(), site.left(), len(b), base.ID())
+	fmt.Fprintf(stdout, "%s: %d requests%s, %d bytes, for model %s\n", o.output, site.Len(), site.left(), len(b), site.base.ID())
 	return skipped
 }

@@ -73,24 +73,3 @@ func boundary(text string, rng *rand.Rand) int {
 	}
 	return at
 }
-
-// Context puts a payload beside, into or between normal texts.
-type Context func(payload string, normal []string, rng *rand.Rand) string
-
-// Append puts a payload behind a normal text.
-func Append(payload string, normal []string, rng *rand.Rand) string {
-	return normal[rng.IntN(len(normal))] + payload
-}
-
-// Insert puts a payload into a normal text.
-func Insert(payload string, normal []string, rng *rand.Rand) string {
-	text := normal[rng.IntN(len(normal))]
-	at := boundary(text, rng)
-	return text[:at] + payload + text[at:]
-}
-
-// Wrap puts a payload between two normal texts, a blank or a line break beside it.
-func Wrap(payload string, normal []string, rng *rand.Rand) string {
-	gap := []string{" ", "\n"}[rng.IntN(2)]
-	return normal[rng.IntN(len(normal))] + gap + payload + gap + normal[rng.IntN(len(normal))]
-}

@@ -265,7 +265,7 @@ func typicalRule(rules *evidence.Rules, extent evidence.Extent) int {
 		if m := (request.Match{Rule: rule}); !m.Payload() || rules.Rarity(rule) == 0 {
 			continue
 		}
-		surprise, _ := rules.Weigh(rule, extent)
+		surprise := rules.Surprise(rule, extent)
 		share := math.Exp(-surprise)
 		matches = append(matches, match{rule, surprise, share})
 		total += share

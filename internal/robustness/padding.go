@@ -4,17 +4,10 @@ package robustness
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"sync"
 
-	"github.com/mlverdict/mlverdict/internal/augment"
-	"github.com/mlverdict/mlverdict/internal/evaluation"
 	"github.com/mlverdict/mlverdict/internal/replay"
-	"github.com/mlverdict/mlverdict/internal/waf"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/request"
 )
@@ -80,20 +73,6 @@ type PaddingCell struct {
 	Most   int    `json:"most"`         // the largest change
 }
 
-// WholeCell counts padded attacks that went through CRS.
-type WholeCell struct {
-	Text      string `json:"text"`
-	Size      int    `json:"size"`
-	Level     int    `json:"paranoia_level"`
-	Tried     int    `json:"tried"`
-	Refused   int    `json:"refused"` // by Coraza itself
-	CRS       int    `json:"crs_denied"`
-	Denied    int    `json:"denied"`
-	CRSAlone  bool   `json:"padding_crs_denied"` // the padding without a payload
-	Alone     bool   `json:"padding_denied"`
-	Untouched int    `json:"untouched"` // denied, though the padding alone would not be
-}
-
 // PaddingLoss is an attack that padding hid.
 type PaddingLoss struct {
 	Class   string `json:"class"`
@@ -118,90 +97,6 @@ func (s *Padding) Run(ctx context.Context) (*PaddingReport, error) {
 		return nil, err
 	}
 	return report, s.whole(ctx, texts, denied, report)
-}
-
-// padding is one kind of text, longer than any that is needed.
-type padding struct{ name, text string }
-
-// around puts a blank and size bytes of the text around a payload.
-func (p *padding) around(payload, place string, size int, rng *rand.Rand) string {
-	at := rng.IntN(len(p.text) - size + 1)
-	text := p.text[at : at+size]
-	switch place {
-	case "start":
-		return payload + " " + text
-	case "end":
-		return text + " " + payload
-	}
-	return text[:size/2] + " " + payload + " " + text[size/2:]
-}
-
-// paddingMarks are the special characters.
-const paddingMarks = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-
-// paddingKinds are the kinds of text; each draws a piece.
-var paddingKinds = []struct {
-	name string
-	draw func(*rand.Rand) string
-}{
-	{"ascii", func(rng *rand.Rand) string { return letters(rng, 1+rng.IntN(9)) + " " }},
-	{"json", func(rng *rand.Rand) string {
-		return fmt.Sprintf(`{"%s":"%s","%s":%d,"%s":[true,null]},`, letters(rng, 4), letters(rng, 8), letters(rng, 5), rng.IntN(10000), letters(rng, 3))
-	}},
-	{"special", func(rng *rand.Rand) string { return string(paddingMarks[rng.IntN(len(paddingMarks))]) }},
-	{"base64", func(rng *rand.Rand) string { return base64.StdEncoding.EncodeToString([]byte(letters(rng, 48))) }},
-	{"html", func(rng *rand.Rand) string {
-		return fmt.Sprintf("<div class=\"%s\"><p>%s <b>%s</b></p></div>\n", letters(rng, 6), letters(rng, 7), letters(rng, 5))
-	}},
-	{"markov", markovText},
-}
-
-// markovText draws a text of a chain of the paragraphs' characters, order 4.
-func markovText(rng *rand.Rand) string {
-	for text := range paragraphChain().Texts(augment.Lengths{Typical: 400, Most: 400}, rng) {
-		return text + " "
-	}
-	return ""
-}
-
-var paragraphChain = sync.OnceValue(func() *augment.Markov {
-	chain, err := augment.LearnMarkov(paragraphs, augment.Characters, 4)
-	if err != nil {
-		panic(err) // the order is a constant
-	}
-	return chain
-})
-
-// paddingTexts makes the texts, each size bytes long.
-func paddingTexts(size int, seed uint64) (list []padding) {
-	for i, kind := range paddingKinds {
-		rng := rand.New(rand.NewPCG(seed, uint64(i)))
-		var b strings.Builder
-		for b.Len() < size {
-			b.WriteString(kind.draw(rng))
-		}
-		list = append(list, padding{kind.name, b.String()[:size]})
-	}
-	return list
-}
-
-// paragraphs are what the Markov chain learns from.
-var paragraphs = []string{
-	"The market opens early on Saturday and the first visitors arrive before the bakers have put out their bread.",
-	"We moved the meeting to Thursday afternoon; please bring the printed report and the list of open questions.",
-	"Her letter described the long way across the hills, the rain in the valley and the small house by the river.",
-	"The bicycle is in good condition, has been serviced last month and comes with a lock, a pump and two lamps.",
-	"If the parcel has not arrived within five days, write to us with your order number and we will look for it.",
-	"After the concert everybody walked down to the harbour, where the last ferry was waiting with its lights on.",
-}
-
-// letters returns a random word.
-func letters(rng *rand.Rand, n int) string {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte('a' + rng.IntN(26))
-	}
-	return string(b)
 }
 
 // padded is an attack's view with padded text in the payload's place.
@@ -312,90 +207,7 @@ func (s *Padding) view(ctx context.Context, replayer *replay.Replayer, texts []p
 	return out
 }
 
-// wholeCase is a request of Whole.
-type wholeCase struct {
-	kind    int // of text
-	size    int
-	payload string // empty: the padding alone
-	place   string
-}
-
-// whole sends attacks of each class through CRS and the model, each in every padding at a place that is drawn.
-func (s *Padding) whole(ctx context.Context, texts []padding, attacks []Attack, report *PaddingReport) error {
-	cases := s.cases(attacks)
-	w, err := waf.New(waf.Config{Paranoia: s.Levels[0], Plugin: true, ModelPath: s.ModelPath})
-	if err != nil {
-		return err
-	}
-	cells := map[WholeCell]int{}
-	type outcome struct {
-		evaluation.Outcome
-		err error
-	}
-	i := 0
-	for o := range replay.Parallel(ctx, indexes(len(cases)), 0, func(i int) outcome {
-		c := cases[i]
-		text := texts[c.kind].around(c.payload, c.place, c.size, rand.New(rand.NewPCG(s.Seed, uint64(i))))
-		out, err := evaluation.Replay(w, inForm(text))
-		return outcome{out, err}
-	}) {
-		if o.err != nil {
-			return o.err
-		}
-		if s.Advance != nil {
-			s.Advance()
-		}
-		c := cases[i]
-		i++
-		entry(&report.Whole, cells, WholeCell{Text: texts[c.kind].name, Size: c.size, Level: s.Levels[0]}).add(c.payload != "", o.Outcome)
-	}
-	return ctx.Err()
-}
-
-func (c *WholeCell) add(attack bool, o evaluation.Outcome) {
-	if !attack { // it comes first
-		c.CRSAlone, c.Alone = o.CRSDenied, o.Denied
-		return
-	}
-	c.Tried++
-	switch {
-	case o.Engine != 0:
-		c.Refused++
-	case o.CRSDenied:
-		c.CRS++
-	}
-	if o.Denied {
-		c.Denied++
-		if !c.Alone {
-			c.Untouched++
-		}
-	}
-}
-
 // Steps is how often Advance is called at most.
 func (s *Padding) Steps() int { return len(s.Attacks) + len(s.cases(s.Attacks)) }
-
-// cases lists what goes through CRS: of each text and size, the padding alone first.
-func (s *Padding) cases(attacks []Attack) (cases []wholeCase) {
-	if s.Whole == 0 {
-		return nil
-	}
-	rng := rand.New(rand.NewPCG(s.Seed, 1))
-	for kind := range paddingKinds {
-		for _, size := range s.Sizes {
-			if size > throughCRS {
-				continue
-			}
-			cases = append(cases, wholeCase{kind: kind, size: size, place: "end"})
-			taken := map[string]int{}
-			for _, attack := range attacks {
-				if taken[attack.Class]++; taken[attack.Class] <= s.Whole {
-					cases = append(cases, wholeCase{kind, size, attack.Payload, pick(rng, paddingPlaces)})
-				}
-			}
-		}
-	}
-	return cases
-}
 
 func pick(rng *rand.Rand, from []string) string { return from[rng.IntN(len(from))] }

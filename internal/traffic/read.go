@@ -233,9 +233,13 @@ func decode(line []byte, unlabelled bool) (*Request, error) {
 
 // plain says what is wrong with a row in the row's terms, not in those of Go's types.
 func plain(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("not JSON: %w", err)
+	}
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {
-		return fmt.Errorf("not JSON: %w", err)
+		return err
 	}
 	if wrong.Field == "" {
 		return fmt.Errorf("unexpected %s (want a JSON object, one request a line)", wrong.Value)

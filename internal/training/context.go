@@ -3,12 +3,10 @@
 package training
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 
-	"github.com/mlverdict/mlverdict/model/features"
+	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -31,37 +29,18 @@ func (c *Corpus) contexts() (texts []string) {
 	return texts
 }
 
-// The lengths of a context, in bytes: as often of one power of two as of the next.
-const (
-	shortestContext = 1 << 5
-	longestContext  = 4 * features.MaxLength
-)
-
-// surroundings joins texts to one of a length drawn from rng.
-func surroundings(texts []string, rng *rand.Rand) string {
-	length := int(shortestContext * math.Pow(longestContext/shortestContext, rng.Float64()))
-	var b strings.Builder
-	for b.Len() < length {
-		b.WriteString(texts[rng.IntN(len(texts))])
-		b.WriteByte(' ')
-	}
-	return b.String()[:length]
-}
-
 // inContext returns the request with its payload put into normal text, false where no value is the payload alone. CRS's
 // matches stay those of the payload alone.
 func (h *Harmful) inContext(texts []string, rng *rand.Rand) (request.View, bool) {
 	if h.Payload == "" || len(texts) == 0 {
 		return request.View{}, false
 	}
-	text := surroundings(texts, rng)
-	at := []int{0, rng.IntN(len(text)), len(text)}[rng.IntN(3)]
-	between := []string{"", " ", "\n", ","}[rng.IntN(4)]
+	text := augment.Surround(h.Payload, texts, rng)
 	v, found := h.View, false
 	v.Values = slices.Clone(v.Values)
 	for i := range v.Values {
 		if v.Values[i].Text == h.Payload {
-			v.Values[i].Text, found = text[:at]+between+h.Payload+between+text[at:], true
+			v.Values[i].Text, found = text, true
 		}
 	}
 	return v, found

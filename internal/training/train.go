@@ -61,7 +61,7 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 		return nil, err
 	}
 	if p.Schema == features.Verdict {
-		if parts.Forest, err = c.weigh(parts.Forest, extractor(&parts), measures, rand.New(rand.NewPCG(p.Seed, 2))); err != nil {
+		if parts.Forest, err = c.weigh(parts.Forest, measures, rand.New(rand.NewPCG(p.Seed, 2))); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +77,7 @@ func extractor(p *model.Parts) *features.Extractor {
 }
 
 // weigh learns the leaf weights of a forest from what CRS flags.
-func (c *Corpus) weigh(f *forest.Forest, all *features.Extractor, measures [folds]*features.Extractor, rng *rand.Rand) (*forest.Forest, error) {
+func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, rng *rand.Rand) (*forest.Forest, error) {
 	var rows [][]float32
 	var harmful []bool
 	add := func(x *features.Extractor, v *request.View, attack bool) {

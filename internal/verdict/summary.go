@@ -19,6 +19,9 @@ func (v *Verdict) Summary() []Line {
 	if v.Denied {
 		decision += fmt.Sprintf(" (status %d, rule %d)", v.Status, v.Rule)
 	}
+	if v.Decision == Engine { // before CRS added anything up
+		return []Line{{"verdict", decision}}
+	}
 	lines := []Line{{"verdict", decision}, {"CRS score", fmt.Sprintf("%d (denies from %d)", v.CRS.Score, v.CRS.Threshold)}}
 	switch {
 	case v.ML.Error != "":

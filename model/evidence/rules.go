@@ -228,13 +228,16 @@ func (r *Rules) odds(o occasion) odds {
 // Rarity is the probability, 0..1, that the rule matches a normal request; 0 if it never did.
 func (r *Rules) Rarity(rule int) float64 { return float64(r.seen[occasion{rule, anyExtent}].rate) }
 
-// Weigh measures a match of a rule on a value of extent e, in nats. surprise is the information in it under normal
-// traffic, −ln of the probability that a normal request shows it. novelty is −ln of the probability that a site's
-// normal traffic ever shows it: false positives come in sites, and what many sites trip over proves little, however
-// rare it is in all.
-func (r *Rules) Weigh(rule int, e Extent) (surprise, novelty float64) {
-	p := r.odds(occasion{rule, e})
-	return -math.Log(float64(p.rate)), -math.Log(float64(p.spread))
+// Surprise is the information in a rule's match on a value of extent e under normal traffic, in nats: −ln of the
+// probability that a normal request shows it.
+func (r *Rules) Surprise(rule int, e Extent) float64 {
+	return -math.Log(float64(r.odds(occasion{rule, e}).rate))
+}
+
+// Novelty is −ln of the probability that a site's normal traffic ever shows a rule's match on a value of extent e, in nats:
+// false positives come in sites, and what many sites trip over proves little, however rare it is in all.
+func (r *Rules) Novelty(rule int, e Extent) float64 {
+	return -math.Log(float64(r.odds(occasion{rule, e}).spread))
 }
 
 // Nowhere is the extent of a match that names no value.

@@ -48,13 +48,16 @@ func TestExtents(t *testing.T) {
 
 func TestSurprise(t *testing.T) {
 	r := CompileRules(traffic())
-	common, known := r.Weigh(1, OfValue(4000))
+	common := r.Surprise(1, OfValue(4000))
+	known := r.Novelty(1, OfValue(4000))
 	assert.Less(t, common, 0.1, "it matches nearly every request")
 	assert.Less(t, known, 0.2, "and on every site")
-	short, _ := r.Weigh(1, OfValue(5))
+	short := r.Surprise(1, OfValue(5))
 	assert.Greater(t, short, 6.0, "but never a short text")
-	rare, few := r.Weigh(2, OfValue(5))
-	never, nowhere := r.Weigh(3, OfValue(5))
+	rare := r.Surprise(2, OfValue(5))
+	few := r.Novelty(2, OfValue(5))
+	never := r.Surprise(3, OfValue(5))
+	nowhere := r.Novelty(3, OfValue(5))
 	assert.True(t, common < rare && rare < never)
 	assert.True(t, known < few && few < nowhere)
 	assert.InDelta(t, 0.999, r.Rarity(1), 0.001)
@@ -79,7 +82,8 @@ func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
 // attacks among the traffic do not teach the site that attacks are normal.
 func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
 	base := CompileRules(traffic())
-	before, isNew := base.Weigh(7, OfValue(30))
+	before := base.Surprise(7, OfValue(30))
+	isNew := base.Novelty(7, OfValue(30))
 	assert.Greater(t, before, 7.0)
 	own := NewRuleCounts()
 	for range 500 {
@@ -87,15 +91,16 @@ func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
 	}
 	own.Add(matched(8, 30), []int{0}, "") // one attack in 501 requests
 	site := base.Adapt(own, NewRuleCounts())
-	after, known := site.Weigh(7, OfValue(30))
+	after := site.Surprise(7, OfValue(30))
+	known := site.Novelty(7, OfValue(30))
 	assert.Less(t, after, 0.2)
 	assert.Less(t, known, 0.1)
 	assert.Greater(t, isNew, 2.0)
-	attack, _ := site.Weigh(8, OfValue(30))
+	attack := site.Surprise(8, OfValue(30))
 	assert.Greater(t, attack, 5.0)
-	unchanged, _ := site.Weigh(9, OfValue(30))
+	unchanged := site.Surprise(9, OfValue(30))
 	assert.Equal(t, before, unchanged)
-	again, _ := base.Weigh(7, OfValue(30))
+	again := base.Surprise(7, OfValue(30))
 	assert.Equal(t, before, again, "the base stays as it was")
 }
 
@@ -120,7 +125,8 @@ func FuzzDecodeRules(f *testing.F) {
 		again, err := r.AppendBinary(nil)
 		require.NoError(t, err)
 		assert.Equal(t, b, again)
-		surprise, novelty := r.Weigh(942100, OfValue(10))
+		surprise := r.Surprise(942100, OfValue(10))
+		novelty := r.Novelty(942100, OfValue(10))
 		assert.False(t, math.IsNaN(surprise) || math.IsInf(surprise, 0) || math.IsNaN(novelty) || math.IsInf(novelty, 0))
 	})
 }

@@ -16,21 +16,20 @@ type Measured struct {
 
 // Measure appends what the view's values hold, as [Extractor.ExtractMeasured] takes it.
 func (x *Extractor) Measure(s *Scratch, dst []Measured, v *request.View) []Measured {
-	first := len(dst)
-	dst = x.scan(s, dst, v)
-	for i := range v.Values {
-		dst[first+i].Param = evidence.ParamOf(v.Values[i].Place, v.Values[i].Name)
-	}
-	return dst
+	return x.measure(s, dst, v, true)
 }
 
-// scan appends the payload evidence of the view's values.
-func (x *Extractor) scan(s *Scratch, dst []Measured, v *request.View) []Measured {
+// measure is Measure; params tells whether anybody asks which parameter a value belongs to.
+func (x *Extractor) measure(s *Scratch, dst []Measured, v *request.View, params bool) []Measured {
 	s.mark(v)
 	for i := range v.Values {
+		value := &v.Values[i]
 		var m Measured
-		if v.Values[i].Place != request.Header || s.flagged[i] {
-			t := x.Chains.Scan(&s.scanner, v.Values[i].Text)
+		if params {
+			m.Param = evidence.ParamOf(value.Place, value.Name)
+		}
+		if value.Place != request.Header || s.flagged[i] {
+			t := x.Chains.Scan(&s.scanner, value.Text)
 			if t.Evidence > 0 {
 				m.Evidence, m.Stretch = t.Evidence, t.Hi-t.Lo
 			}
@@ -61,12 +60,4 @@ func (s *Scratch) mark(v *request.View) {
 			}
 		}
 	}
-}
-
-// param is the parameter that a value belongs to.
-func (s *Scratch) param(v *request.View, i int) evidence.Param {
-	if s.measured != nil {
-		return s.measured[i].Param
-	}
-	return evidence.ParamOf(v.Values[i].Place, v.Values[i].Name)
 }

@@ -32,16 +32,13 @@ func init() { Verdict.extract = extractVerdict }
 func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 	values := s.measured
 	if values == nil {
-		s.values = x.scan(s, s.values[:0], v)
+		s.values = x.measure(s, s.values[:0], v, x.Baseline != nil)
 		values = s.values
 	}
 	novelty := x.matches(s, v, values)
 	var joint, agreement, length, strongest float64
 	for i, m := range values {
-		text, surprise := m.Evidence, s.surprise[i]
-		if x.Baseline != nil {
-			text = x.Baseline.Text(s.param(v, i), text)
-		}
+		text, surprise := x.Baseline.Text(m.Param, m.Evidence), s.surprise[i]
 		s.trace.weigh(i, text, surprise)
 		agreement = max(agreement, min(text, surprise))
 		sum := text + surprise
@@ -80,17 +77,15 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 // match notes one match of a payload rule and returns its novelty.
 func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) (novelty float64) {
 	if len(m.Spans) == 0 {
-		_, novelty = x.Rules.Weigh(m.Rule, evidence.Nowhere)
+		novelty = x.Rules.Novelty(m.Rule, evidence.Nowhere)
 		s.trace.rule(m.Rule, -1, 0, novelty)
 	}
 	for _, span := range m.Spans {
 		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
 			length := len(v.Values[j].Text)
-			surprise, _ := x.Rules.Weigh(m.Rule, evidence.OfText(values[j].Stretch, length))
-			_, new := x.Rules.Weigh(m.Rule, evidence.OfValue(length))
-			if x.Baseline != nil {
-				surprise, new = x.Baseline.Match(s.param(v, int(j)), m.Rule, surprise, new)
-			}
+			surprise := x.Rules.Surprise(m.Rule, evidence.OfText(values[j].Stretch, length))
+			new := x.Rules.Novelty(m.Rule, evidence.OfValue(length))
+			surprise, new = x.Baseline.Match(values[j].Param, m.Rule, surprise, new)
 			s.trace.rule(m.Rule, int(j), surprise, new)
 			s.surprise[j] = max(s.surprise[j], surprise)
 			novelty = max(novelty, new)

@@ -35,7 +35,7 @@ func TestGolden(t *testing.T) {
 	f, err := Decode(golden())
 	require.NoError(t, err)
 	assert.Equal(t, []int{2, 2, 4, 6}, []int{f.Trees(), f.Features(), f.Subsample(), f.Nodes()})
-	c4 := AveragePathLength(4)
+	c4 := averagePathLength(4)
 	assert.Equal(t, (1+1+c4)/2, f.PathLength([]float32{0, 1.5}), "equal goes left, to 1 cut and c(2)")
 	assert.Equal(t, (2+c4)/2, f.PathLength([]float32{0, 1.6}), "2 cuts and c(1)")
 	assert.InDelta(t, math.Pow(2, -(2+c4)/2/c4), f.Anomaly([]float32{0, 1.6}), 1e-15)

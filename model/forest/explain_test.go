@@ -16,7 +16,7 @@ import (
 
 // worth is the game of Explain by its definition: the margin to be expected when only the features in known are x's.
 func worth(f *Forest, x []float32, known uint) float64 {
-	z := AveragePathLength(f.subsample) + float64(f.bias)
+	z := averagePathLength(f.subsample) + float64(f.bias)
 	var expect func(at uint32) (value, rows float64)
 	expect = func(at uint32) (value, rows float64) {
 		n := f.nodes[at]
@@ -64,7 +64,7 @@ func anomalyOf(f *Forest, margin float64) float64 {
 	if f.weights != nil {
 		return 1 / (1 + math.Exp(-margin/4))
 	}
-	c := AveragePathLength(f.subsample)
+	c := averagePathLength(f.subsample)
 	return math.Exp2(-(c - margin) / c)
 }
 

@@ -107,22 +107,13 @@ func (f *Forest) Weighed() bool { return f.weights != nil }
 // Nodes returns the number of nodes, inner and leaves, of all trees.
 func (f *Forest) Nodes() int { return max(0, len(f.nodes)-1) }
 
-// AveragePathLength returns c(n), the mean path length of an unsuccessful
-// search in a binary search tree of n rows (equation 1 of the paper):
+// averageOf is c(n), the mean path length of an unsuccessful search in a binary
+// search tree of n rows (equation 1 of the paper), given h = H(n−1):
 //
 //	c(n) = 2H(n−1) − 2(n−1)/n,  c(n) = 0 for n ≤ 1
 //
 // H is the harmonic number, summed rather than taken as ln(n−1)+γ, which is
-// wrong by a seventh at n = 2. Time is linear in n.
-func AveragePathLength(n int) float64 {
-	h := 0.0
-	for i := 1; i < n; i++ {
-		h += 1 / float64(i)
-	}
-	return averageOf(n, h)
-}
-
-// averageOf is c(n) given h = H(n−1).
+// wrong by a seventh at n = 2.
 func averageOf(n int, h float64) float64 {
 	if n <= 1 {
 		return 0
@@ -130,7 +121,7 @@ func averageOf(n int, h float64) float64 {
 	return 2*h - 2*float64(n-1)/float64(n)
 }
 
-// averages returns c(0) … c(n), bit for bit what AveragePathLength returns.
+// averages returns c(0) … c(n).
 func averages(n int) []float64 {
 	c := make([]float64, n+1)
 	h := 0.0
