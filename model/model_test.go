@@ -41,7 +41,7 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 		normal, attack := evidence.NewCounts(), evidence.NewCounts()
 		normal.Add("a shop and its customers, 12 of them", nil, 1)
 		attack.Add("<script>alert(1)</script>", nil, 1)
-		p.Chains, err = evidence.CompileChains([]*evidence.Counts{normal}, [evidence.Classes]*evidence.Counts{evidence.XSS: attack}, 1000, nil, nil)
+		p.Chains, err = evidence.CompileChains([]*evidence.Counts{normal}, []*evidence.Counts{attack}, 1000, nil, nil)
 		require.NoError(t, err)
 		counts := evidence.NewRuleCounts()
 		counts.Add(&request.View{Matches: []request.Match{{Rule: 942100}}}, nil, "site")

@@ -90,19 +90,15 @@ func compileRules(counts []*evidence.RuleCounts, without int) *evidence.Rules {
 
 // part is what one fold of the corpus tells of texts.
 type part struct {
-	normal  *evidence.Counts
-	attacks [evidence.Classes]*evidence.Counts
-	samples []evidence.Sample
+	normal, attack *evidence.Counts
+	samples        []evidence.Sample
 }
 
 // split counts the corpus by fold. A text that several normal requests carry counts once.
 func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 	vocabulary := c.vocabulary(attacks, p)
 	for f := range parts {
-		parts[f].normal = evidence.NewCounts()
-		for class := range parts[f].attacks {
-			parts[f].attacks[class] = evidence.NewCounts()
-		}
+		parts[f].normal, parts[f].attack = evidence.NewCounts(), evidence.NewCounts()
 	}
 	seen := map[string]struct{}{}
 	for i := range c.Normal {
@@ -123,8 +119,8 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 	weights := classWeights(attacks)
 	for _, a := range attacks {
 		f := &parts[fold(a.Group)]
-		f.attacks[a.Class].Add(a.Text, vocabulary, 1)
-		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Weight: weights[a.Class]})
+		f.attack.Add(a.Text, vocabulary, 1)
+		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Class: a.Class, Weight: weights[a.Class]})
 	}
 	return parts
 }
@@ -170,23 +166,16 @@ func classWeights(attacks []Attack) (weights [evidence.Classes]float64) {
 
 // compile makes chains from all parts but one.
 func compile(parts []part, without int, p Params) (*evidence.Chains, error) {
-	var normal []*evidence.Counts
-	var attacks [evidence.Classes]*evidence.Counts
-	for class := range attacks {
-		attacks[class] = evidence.NewCounts()
-	}
+	var normal, attack []*evidence.Counts
 	var samples []evidence.Sample
 	for f, part := range parts {
 		if f == without {
 			continue
 		}
-		normal = append(normal, part.normal)
-		for class, counts := range part.attacks {
-			attacks[class].Merge(counts)
-		}
+		normal, attack = append(normal, part.normal), append(attack, part.attack)
 		samples = append(samples, part.samples...)
 	}
-	return evidence.CompileChains(normal, attacks, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
+	return evidence.CompileChains(normal, attack, p.NGrams, samples, rand.New(rand.NewPCG(p.Seed, uint64(without))))
 }
 
 // vocabulary takes the words that enough different requests or payloads carry: a word of one visitor or of one

@@ -34,25 +34,20 @@ type Text struct {
 	Length   int     // tokens of the whole value
 }
 
-// CompileChains estimates a chain of normal text, whose counts may come in parts, and one of attack text, whose counts
-// come by class, compiles them into at most limit n-grams and corrects those on the samples (see [Sample]), which may
-// be none. The same arguments and random source give the same chains.
-func CompileChains(normal []*Counts, attacks [Classes]*Counts, limit int, samples []Sample, rng *rand.Rand) (*Chains, error) {
+// CompileChains estimates a chain of normal text and one of attack text, whose counts may come in parts, and compiles them
+// into at most limit n-grams. On the samples, which may be none, it corrects those and learns to tell the classes of attacks
+// apart. The same arguments and random source give the same chains.
+func CompileChains(normal, attack []*Counts, limit int, samples []Sample, rng *rand.Rand) (*Chains, error) {
 	if limit > MaxEntries {
 		return nil, fmt.Errorf("evidence: %d n-grams are more than the limit of %d", limit, MaxEntries)
 	}
-	var pooled []*Counts
-	for _, c := range attacks {
-		if c != nil {
-			pooled = append(pooled, c)
-		}
-	}
-	entries, suffixes := estimate(normal, pooled, limit)
-	c := &Chains{entries: entries, classes: estimateClasses(attacks)}
+	entries, suffixes := estimate(normal, attack, limit)
+	c := &Chains{entries: entries}
 	c.index()
 	if len(samples) > 0 {
 		c.refine(suffixes, samples, rng)
 		c.index()
+		c.classes = learnClasses(c, samples, rng)
 	}
 	return c, nil
 }

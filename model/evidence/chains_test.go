@@ -35,23 +35,17 @@ func compiled(t testing.TB) *Chains {
 	}
 	v := Vocabulary{}
 	words.AtLeast(5, v)
-	n := NewCounts()
-	for _, text := range normal {
-		n.Add(text, v, 1)
-	}
-	var attacks [Classes]*Counts
-	attacks[SQLi], attacks[XSS] = NewCounts(), NewCounts()
-	for i, text := range attack {
-		attacks[i%2].Add(text, v, 1)
-	}
+	n, a := NewCounts(), NewCounts()
 	var samples []Sample
 	for _, text := range normal {
+		n.Add(text, v, 1)
 		samples = append(samples, Sample{Text: text, Weight: 1})
 	}
-	for _, text := range attack {
-		samples = append(samples, Sample{Text: text, Attack: true, Weight: 1})
+	for i, text := range attack {
+		a.Add(text, v, 1)
+		samples = append(samples, Sample{Text: text, Attack: true, Class: []Class{SQLi, XSS}[i%2], Weight: 1})
 	}
-	c, err := CompileChains([]*Counts{n}, attacks, 2000, samples, rand.New(rand.NewPCG(8, 9)))
+	c, err := CompileChains([]*Counts{n}, []*Counts{a}, 2000, samples, rand.New(rand.NewPCG(8, 9)))
 	require.NoError(t, err)
 	return c
 }
@@ -64,8 +58,11 @@ func TestScanFindsTheAttack(t *testing.T) {
 
 	bare := c.Scan(&s, "5' UNION SELECT name FROM users where 1=1-- ")
 	assert.Greater(t, bare.Evidence, 10.0)
-	posterior := c.Classify(&s, bare)
+	posterior := c.Classify(&s, bare, nil)
 	assert.Greater(t, posterior[SQLi], posterior[XSS])
+	posterior = c.Classify(&s, Text{}, []int{941100, 941110, 942100})
+	assert.Greater(t, posterior[XSS], posterior[SQLi], "two rules against one")
+	assert.Greater(t, posterior[SQLi], posterior[LFI], "one rule against none")
 
 	padded := c.Scan(&s, strings.Repeat("cart=17&name=order-3&", 500)+"<script>alert(3)</script>"+
 		strings.Repeat("&cart=17&name=order-3", 500))
@@ -162,7 +159,7 @@ func FuzzScan(f *testing.F) {
 		}
 		assert.False(t, math.IsNaN(got.Evidence) || math.IsInf(got.Evidence, 0) || got.Evidence < 0)
 		assert.True(t, 0 <= got.Lo && got.Lo <= got.Hi && got.Hi <= len(s.Decoded()))
-		for _, p := range c.Classify(&s, got) {
+		for _, p := range c.Classify(&s, got, nil) {
 			assert.False(t, math.IsNaN(p) || p > 1e-9)
 		}
 	})
@@ -185,7 +182,7 @@ func TestRefiningLearnsFromHardNegatives(t *testing.T) {
 		samples = append(samples, Sample{Text: hard, Weight: 1})
 	}
 	evidence := func(samples []Sample, text string) float64 {
-		c, err := CompileChains([]*Counts{n}, [Classes]*Counts{SQLi: a}, 2000, samples, rand.New(rand.NewPCG(1, 1)))
+		c, err := CompileChains([]*Counts{n}, []*Counts{a}, 2000, samples, rand.New(rand.NewPCG(1, 1)))
 		require.NoError(t, err)
 		var s Scanner
 		return c.Scan(&s, text).Evidence
@@ -216,7 +213,7 @@ func TestCollidingKeysDoNotMatter(t *testing.T) {
 		}
 	}
 	compile := func() []entry {
-		c, err := CompileChains([]*Counts{normal}, [Classes]*Counts{SQLi: attack}, 1000, nil, nil)
+		c, err := CompileChains([]*Counts{normal}, []*Counts{attack}, 1000, nil, nil)
 		require.NoError(t, err)
 		return c.entries
 	}

@@ -6,97 +6,137 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 )
 
-// classTable tells the classes of attack text apart: for frequent n-grams of up to classOrder tokens, how much more
-// likely each class is to show it than the classes together (naive Bayes with add-one smoothing).
+// classTable tells the classes of attack text apart: what each frequent n-gram of up to two tokens says for each class, by
+// multinomial logistic regression.
 type classTable struct {
 	keys    []uint32 // rising
 	weights [][Classes]int8
 }
 
 const (
-	classOrder   = 2       // tokens of the longest n-gram that tells classes apart
-	classMinimum = 4       // occurrences below which an n-gram tells nothing
+	classMinimum = 4       // attacks with it below which an n-gram tells nothing
 	maxClassKeys = 1 << 16 // bound of the table
 )
 
-func estimateClasses(attacks [Classes]*Counts) classTable {
-	type row struct {
-		key    uint32
-		counts [Classes]float64
-		sum    float64
-	}
-	rows := map[uint32]*row{}
-	var totals [Classes]float64
-	for class, counts := range attacks {
-		if counts == nil {
-			continue
-		}
-		for key, g := range counts.Grams {
-			if g.Order > classOrder {
-				continue
-			}
-			r, ok := rows[key]
-			if !ok {
-				r = &row{key: key}
-				rows[key] = r
-			}
-			r.counts[class] += float64(g.Count)
-			r.sum += float64(g.Count)
-			totals[class] += float64(g.Count)
-		}
-	}
-	list := make([]*row, 0, len(rows))
-	for _, r := range rows {
-		if r.sum >= classMinimum {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b *row) int { return cmp.Or(cmp.Compare(b.sum, a.sum), cmp.Compare(a.key, b.key)) })
-	list = list[:min(len(list), maxClassKeys)]
-	slices.SortFunc(list, func(a, b *row) int { return cmp.Compare(a.key, b.key) })
+// The regression is learned by stochastic gradient descent with AdaGrad's step sizes, as [Sample]s correct the chains.
+const (
+	classEpochs = 10
+	classRate   = 0.3
+)
 
-	t := classTable{keys: make([]uint32, len(list)), weights: make([][Classes]int8, len(list))}
-	for i, r := range list {
-		var share [Classes]float64
-		mean := 0.0
-		for c := range share {
-			share[c] = (r.counts[c] + 0.5) / (totals[c] + float64(len(list)))
-			mean += share[c] / Classes
+// learnClasses learns the classes of the attacks among the samples, each from the stretch that c finds in it, which is what
+// [Chains.Classify] will see.
+func learnClasses(c *Chains, samples []Sample, rng *rand.Rand) classTable {
+	attacks := slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return !s.Attack })
+	carriers := map[uint32]int{}
+	examples := make([][]uint32, len(attacks))
+	var s Scanner
+	for i, a := range attacks {
+		keys := slices.Collect(c.classKeys(&s, c.Scan(&s, a.Text)))
+		examples[i] = keys
+		for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+			carriers[key]++
 		}
-		t.keys[i] = r.key
-		for c := range share {
-			t.weights[i][c] = quantise(math.Log(share[c] / mean))
+	}
+	frequent := slices.DeleteFunc(slices.Collect(maps.Keys(carriers)), func(key uint32) bool { return carriers[key] < classMinimum })
+	slices.SortFunc(frequent, func(a, b uint32) int { return cmp.Or(carriers[b]-carriers[a], cmp.Compare(a, b)) })
+	t := classTable{keys: frequent[:min(len(frequent), maxClassKeys)]}
+	slices.Sort(t.keys)
+	t.weights = make([][Classes]int8, len(t.keys))
+
+	weights, squares := make([][Classes]float64, len(t.keys)), make([][Classes]float64, len(t.keys))
+	var at []int // indexes of one example's n-grams
+	for range classEpochs {
+		for _, i := range rng.Perm(len(attacks)) {
+			var votes [Classes]float64
+			at = at[:0]
+			for _, key := range examples[i] {
+				if k, ok := slices.BinarySearch(t.keys, key); ok {
+					at = append(at, k)
+					for class, w := range weights[k] {
+						votes[class] += w
+					}
+				}
+			}
+			normalise(&votes)
+			for class := range votes {
+				gradient := -math.Exp(votes[class])
+				if Class(class) == attacks[i].Class {
+					gradient++
+				}
+				gradient *= attacks[i].Weight / math.Sqrt(float64(len(at)+1))
+				for _, k := range at {
+					squares[k][class] += gradient * gradient
+					weights[k][class] += classRate * gradient / math.Sqrt(refineFloor+squares[k][class])
+				}
+			}
+		}
+	}
+	for k := range weights {
+		for class, w := range weights[k] {
+			t.weights[k][class] = quantise(w)
 		}
 	}
 	return t
 }
 
-// Classify tells for each class how likely the stretch of the last scan belongs to it, given that it is an attack:
-// natural logarithms of probabilities.
-func (c *Chains) Classify(s *Scanner, t Text) (posterior [Classes]float64) {
-	var previous uint32
-	first := true
-	for rest := s.decoded[t.Lo:t.Hi]; len(rest) > 0; {
-		tok, _, n := c.next(rest)
-		rest = rest[n:]
-		c.classes.vote(&posterior, tok)
-		if !first {
-			c.classes.vote(&posterior, extend(previous, tok))
-		}
-		previous, first = tok, false
-	}
-	top := slices.Max(posterior[:])
+// normalise turns votes into natural logarithms of probabilities.
+func normalise(votes *[Classes]float64) {
+	top := slices.Max(votes[:])
 	sum := 0.0
-	for _, p := range posterior {
-		sum += math.Exp(p - top)
+	for _, v := range votes {
+		sum += math.Exp(v - top)
 	}
-	for i := range posterior {
-		posterior[i] -= top + math.Log(sum)
+	for i := range votes {
+		votes[i] -= top + math.Log(sum)
 	}
+}
+
+// classKeys yields the n-grams of a stretch of the last scan.
+func (c *Chains) classKeys(s *Scanner, t Text) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		var previous uint32
+		first := true
+		for rest := s.decoded[t.Lo:t.Hi]; len(rest) > 0; {
+			tok, _, n := c.next(rest)
+			rest = rest[n:]
+			if !yield(tok) || !first && !yield(extend(previous, tok)) {
+				return
+			}
+			previous, first = tok, false
+		}
+	}
+}
+
+// A rule of CRS speaks for the class that its file looks for, with so many nats; more than a few rules of one file say nothing new.
+const (
+	ruleVote = 3
+	mostVote = 3 * ruleVote
+)
+
+// Classify tells for each class how likely an attack belongs to it that has the stretch of the last scan and that rules of
+// CRS matched: natural logarithms of probabilities.
+func (c *Chains) Classify(s *Scanner, t Text, rules []int) (posterior [Classes]float64) {
+	for key := range c.classKeys(s, t) {
+		c.classes.vote(&posterior, key)
+	}
+	var votes [Classes]float64
+	for _, rule := range rules {
+		if class, ok := ClassOfRule(rule); ok {
+			votes[class] = min(votes[class]+ruleVote, mostVote)
+		}
+	}
+	for class, v := range votes {
+		posterior[class] += v
+	}
+	normalise(&posterior)
 	return posterior
 }
 

@@ -88,24 +88,34 @@ func naiveRatios(c *Chains, text []byte) (ratios, starts []int) {
 }
 
 var (
-	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}=*`)
+	base64Run     = regexp.MustCompile(`[A-Za-z0-9+/_-]{16,}=*`)
+	base64Segment = regexp.MustCompile(`[A-Za-z0-9+_-]{16,}=*`)
 	percentEscape = regexp.MustCompile(`%([0-9a-f]{2}|u[0-9a-f]{4})`)
 	ascii         = regexp.MustCompile(`^[\t\n\r -~]*$`)
 )
 
-// naiveBase64 replaces runs of Base64 by what they spell, where that is ASCII text.
+// naiveBase64 replaces runs of Base64, or else their parts between slashes, by what they spell, where that is ASCII text.
 func naiveBase64(s string) string {
 	return base64Run.ReplaceAllStringFunc(s, func(run string) string {
-		digits := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(run, "="))
-		if len(digits)%4 == 1 {
-			digits = digits[:len(digits)-1]
+		if text, ok := naiveBase64Text(run); ok {
+			return text
 		}
-		text, err := base64.RawStdEncoding.DecodeString(digits)
-		if err != nil || !ascii.Match(text) {
-			return run
-		}
-		return string(text)
+		return base64Segment.ReplaceAllStringFunc(run, func(segment string) string {
+			if text, ok := naiveBase64Text(segment); ok {
+				return text
+			}
+			return segment
+		})
 	})
+}
+
+func naiveBase64Text(run string) (text string, ok bool) {
+	digits := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(run, "="))
+	if len(digits)%4 == 1 {
+		digits = digits[:len(digits)-1]
+	}
+	spelt, err := base64.RawStdEncoding.DecodeString(digits)
+	return string(spelt), err == nil && ascii.Match(spelt)
 }
 
 // naiveDecoded undoes Base64, lowers a text's letters and undoes up to maxRounds of escapes, each on all of the text.

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 )
 
-// Sample is a text on which estimated chains are corrected.
+// Sample is a text on which estimated chains are corrected, and which tells the classes of attacks apart.
 //
 // Chains estimated from counts answer which source a token comes from. What a verdict needs is that the best stretch
 // of an attack stands out from the best stretches of normal texts, of which the worst matter most. So the n-grams get
@@ -17,6 +17,7 @@ import (
 type Sample struct {
 	Text   string
 	Attack bool
+	Class  Class   // of an attack
 	Weight float64 // share in the loss, relative to other samples; > 0
 }
 

@@ -76,6 +76,7 @@ type Scratch struct {
 	scanner  evidence.Scanner
 	flagged  []bool
 	surprise []float64
+	rules    []int      // payload rules that count
 	values   []Measured // scanned
 	measured []Measured // given, else nil
 	trace    *Trace     // nil unless somebody asked

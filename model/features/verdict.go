@@ -49,10 +49,7 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 			strongest, s.Found.Value = sum, i
 		}
 	}
-	if s.Found.Value >= 0 && s.measured == nil {
-		s.quote(x.Chains, v.Values[s.Found.Value].Text)
-	}
-	x.classify(s, v)
+	s.quote(x.Chains, v)
 	s.Vector[0], s.Vector[1], s.Vector[2], s.Vector[3] = float32(joint), float32(agreement), float32(novelty), float32(length)
 }
 
@@ -60,12 +57,14 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 // rule, and returns the largest novelty of a payload rule.
 func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (novelty float64) {
 	s.surprise = append(s.surprise[:0], make([]float64, len(v.Values))...)
+	s.rules = s.rules[:0]
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
 		s.Found.Rules++
+		s.rules = append(s.rules, m.Rule)
 		novelty = max(novelty, x.match(s, v, values, m))
 		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
 			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
@@ -94,33 +93,15 @@ func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *req
 	return novelty
 }
 
-// quote scans the strongest value again and keeps its stretch and what class of attack that resembles.
-func (s *Scratch) quote(c *evidence.Chains, text string) {
-	t := c.Scan(&s.scanner, text)
-	s.Found.Evidence = t.Evidence
-	s.Found.Posterior = c.Classify(&s.scanner, t)
-	s.Found.Stretch = t.Hi - t.Lo
-	s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
-}
-
-// classify adds to what the text says of the attack's class what the matched rules say: each counting rule of a class's
-// own file, up to three, speaks for it like a nat of evidence.
-func (x *Extractor) classify(s *Scratch, v *request.View) {
-	const most = 3
-	var rules [evidence.Classes]int
-	for i := range v.Matches {
-		if m := &v.Matches[i]; v.Counts(m) {
-			if c, ok := evidence.ClassOfRule(m.Rule); ok {
-				rules[c]++
-			}
-		}
+// quote scans the strongest value again, if the view was read and there is one, keeps its stretch and tells what class of attack
+// that and the rules that matched resemble.
+func (s *Scratch) quote(c *evidence.Chains, v *request.View) {
+	var t evidence.Text
+	if s.Found.Value >= 0 && s.measured == nil {
+		t = c.Scan(&s.scanner, v.Values[s.Found.Value].Text)
+		s.Found.Evidence = t.Evidence
+		s.Found.Stretch = t.Hi - t.Lo
+		s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
 	}
-	sum := 0.0
-	for c, n := range rules {
-		s.Found.Posterior[c] += float64(min(n, most))
-		sum += math.Exp(s.Found.Posterior[c])
-	}
-	for c := range s.Found.Posterior {
-		s.Found.Posterior[c] -= math.Log(sum)
-	}
+	s.Found.Posterior = c.Classify(&s.scanner, t, s.rules)
 }
