@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -16,6 +17,7 @@ type adversarialOptions struct {
 	suiteOptions
 	payloads int
 	budget   int
+	resume   string
 }
 
 func newAdversarialCommand() *cobra.Command {
@@ -27,9 +29,12 @@ func newAdversarialCommand() *cobra.Command {
 manner of WAF-A-MoLE: the candidate nearest to passing is mutated next. Each query is a transaction with CRS. CRS alone
 and CRS with the second verdict are tried at each paranoia level.
 
-A full run takes hours; the bar shows how long. With a small --budget it shows the easiest evasions only.`,
+A full run takes hours; the bar shows how long. With --resume it can be stopped at any time: every search that has ended is
+written down at once, and the same command takes it from there. Searches against CRS alone are taken for any model. With a
+small --budget the easiest evasions are found only.`,
 		Example: `  mlverdict robustness adversarial attacks.jsonl.gz
-  mlverdict robustness adversarial --payloads 20 --budget 100 --paranoia 1 attacks.jsonl.gz`,
+  mlverdict robustness adversarial --payloads 20 --budget 100 --paranoia 1 attacks.jsonl.gz
+  mlverdict robustness adversarial --resume searches.jsonl attacks.jsonl.gz`,
 		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
@@ -39,6 +44,7 @@ A full run takes hours; the bar shows how long. With a small --budget it shows t
 	f := cmd.Flags()
 	f.Var(&bounded{&o.payloads, 0, 1_000_000}, "payloads", "`NUMBER` of attacks, the classes in turn (0 = all)")
 	f.Var(&bounded{&o.budget, 1, 1_000_000}, "budget", "`NUMBER` of queries for an attack and a defence")
+	f.StringVar(&o.resume, "resume", "", "`FILE` to keep searches in as they end, and to take them from when the run is started again")
 	return cmd
 }
 
@@ -47,14 +53,36 @@ func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, 
 	if err != nil {
 		return err
 	}
+	finished, err := o.finished(files)
+	if err != nil {
+		return err
+	}
+	if finished != nil {
+		defer finished.Close()
+	}
 	attacks = robustness.DrawEvenly(attacks, o.payloads, o.rng())
-	suite := robustness.Adversarial{Model: m, ModelPath: o.model, Seed: o.seed, Attacks: attacks, Budget: o.budget, Defences: robustness.Defences(o.levels)}
+	suite := robustness.Adversarial{Model: m, ModelPath: o.model, Seed: o.seed, Attacks: attacks, Budget: o.budget,
+		Defences: robustness.Defences(o.levels), Finished: finished}
 	bar := newBar(int64(len(attacks)*o.budget*len(suite.Defences)), stderr, "adversarial")
 	suite.Advance = func(queries int) { bar.Add(queries) }
 	report, err := suite.Run(ctx)
 	bar.Finish()
+	if errors.Is(err, context.Canceled) && finished != nil {
+		return fmt.Errorf("%w (the same command goes on from %s)", err, o.resume)
+	}
 	if err != nil {
 		return err
 	}
 	return o.write(stdout, "adversarial", report, o.command("adversarial", fmt.Sprintf("--payloads %d --budget %d", o.payloads, o.budget), files))
+}
+
+// finished opens the file of --resume; without one there is nil.
+func (o *adversarialOptions) finished(inputs []string) (*robustness.Searches, error) {
+	if o.resume == "" {
+		return nil, nil
+	}
+	if err := checkOutput("--resume", o.resume, inputs...); err != nil {
+		return nil, err
+	}
+	return robustness.OpenSearches(o.resume)
 }

@@ -5,6 +5,7 @@ package robustness
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -20,7 +21,7 @@ import (
 
 // Adversarial searches, for attacks that are denied, mutated ones that are not, as WAF-A-MoLE does (Demetrio, Valenza,
 // Costa and Lagorio, 2020): the candidate nearest to passing is mutated next. Every query is a transaction with CRS, and
-// the adversary sees all: CRS's score and the model's anomaly.
+// the adversary sees all: CRS's score and, where the model is asked, its anomaly.
 type Adversarial struct {
 	Model     *model.Model
 	ModelPath string // of Model; empty = the embedded one
@@ -28,6 +29,7 @@ type Adversarial struct {
 	Attacks   []Attack // such as can be mutated
 	Budget    int      // queries for an attack and a defence
 	Defences  []Defence
+	Finished  *Searches         // where finished searches are taken from and go to; nil = nowhere
 	Advance   func(queries int) // called from any goroutine; may be nil
 }
 
@@ -83,7 +85,7 @@ type Evasion struct {
 	Mutators []string `json:"mutators"`
 	Queries  int      `json:"queries"`
 	CRS      int      `json:"crs_score"`
-	Score    int      `json:"score"` // of the model
+	Score    int      `json:"score,omitempty"` // of the model; CRS alone does not ask it
 }
 
 // candidate is a payload that was asked about.
@@ -103,7 +105,7 @@ func (s *Adversarial) Run(ctx context.Context) (*AdversarialReport, error) {
 	report := &AdversarialReport{Model: s.Model.ID(), Seed: s.Seed, Budget: s.Budget, Evasions: []Evasion{}}
 	cells := map[AdversarialCell]int{}
 	type outcome struct {
-		search *search
+		result result
 		err    error
 	}
 	for _, defence := range s.Defences {
@@ -113,8 +115,8 @@ func (s *Adversarial) Run(ctx context.Context) (*AdversarialReport, error) {
 		}
 		i := 0
 		for o := range replay.Parallel(ctx, indexes(len(s.Attacks)), 0, func(i int) outcome {
-			search := s.start(guard, i)
-			return outcome{search, search.run(ctx)}
+			r, err := s.search(ctx, guard, i)
+			return outcome{r, err}
 		}) {
 			if o.err != nil {
 				return nil, o.err
@@ -122,7 +124,7 @@ func (s *Adversarial) Run(ctx context.Context) (*AdversarialReport, error) {
 			attack := s.Attacks[i]
 			i++
 			cell := entry(&report.Cells, cells, AdversarialCell{Defence: defence, Class: attack.Class})
-			if e := cell.add(attack, o.search); e != nil {
+			if e := cell.add(attack, o.result); e != nil {
 				report.Evasions = append(report.Evasions, *e)
 			}
 		}
@@ -133,22 +135,42 @@ func (s *Adversarial) Run(ctx context.Context) (*AdversarialReport, error) {
 	return report, nil
 }
 
+// search finds out about one attack, unless that is known.
+func (s *Adversarial) search(ctx context.Context, g *guard, i int) (result, error) {
+	key := s.key(g.defence, i)
+	if r, ok := s.Finished.find(key); ok {
+		s.advance(s.Budget)
+		return r, nil
+	}
+	run := s.start(g, i)
+	if err := errors.Join(run.run(ctx), ctx.Err()); err != nil { // what was stopped has not ended
+		return result{}, err
+	}
+	return run.result(), s.Finished.add(key, run.result())
+}
+
+func (s *Adversarial) advance(queries int) {
+	if s.Advance != nil {
+		s.Advance(queries)
+	}
+}
+
 // add counts a search that has ended and returns the evasion that it found, if any.
-func (c *AdversarialCell) add(attack Attack, s *search) *Evasion {
+func (c *AdversarialCell) add(attack Attack, r result) *Evasion {
 	c.Attacks++
-	c.Queries += s.asked
+	c.Queries += r.Queries
 	switch {
-	case s.evasion == nil:
+	case r.Passed == nil:
 		return nil
-	case len(s.evasion.by) == 0:
+	case len(r.Passed.Mutators) == 0:
 		c.Passes++
 		return nil
 	}
 	c.Evades++
-	if s.evasion.crsDenies {
+	if r.Passed.CRSDenies {
 		c.ByModel++
 	}
-	return &Evasion{c.Defence, attack.Class, attack.Payload, s.evasion.payload, s.evasion.by, s.asked, s.evasion.crs, s.evasion.score}
+	return &Evasion{c.Defence, attack.Class, attack.Payload, string(r.Passed.Payload), r.Passed.Mutators, r.Queries, r.Passed.CRS, r.Passed.Score}
 }
 
 // guard asks a defence.
@@ -156,7 +178,7 @@ type guard struct {
 	defence  Defence
 	model    *model.Model
 	replayer *replay.Replayer
-	rules    coraza.WAF // with the plugin: what it lets pass has passed
+	rules    coraza.WAF // with the plugin: what it lets pass has passed; nil for CRS alone
 }
 
 func newGuard(m *model.Model, path string, d Defence) (*guard, error) {
@@ -164,14 +186,14 @@ func newGuard(m *model.Model, path string, d Defence) (*guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := waf.New(waf.Config{Paranoia: d.Level, Plugin: true, ModelPath: path})
-	if err != nil {
-		return nil, err
+	g := &guard{defence: d, model: m, replayer: replayer}
+	if d.Second {
+		g.rules, err = waf.New(waf.Config{Paranoia: d.Level, Plugin: true, ModelPath: path})
 	}
-	return &guard{d, m, replayer, w}, nil
+	return g, err
 }
 
-// ask takes a payload through CRS and the model.
+// ask takes a payload through CRS and, unless CRS is alone, the model.
 func (g *guard) ask(payload string, by []string, chance uint64) (*candidate, error) {
 	c := &candidate{payload: payload, by: by, chance: chance}
 	rec, err := g.replayer.Replay(inQuery(payload))
@@ -182,15 +204,18 @@ func (g *guard) ask(payload string, by []string, chance uint64) (*candidate, err
 		c.crs, c.score, c.anomaly, c.denied = math.MaxInt, model.MinScore, 1, true
 		return c, nil
 	}
+	c.crs, c.crsDenies = rec.View.Score(), rec.View.Denied()
+	if !g.defence.Second {
+		c.denied = c.crsDenies
+		return c, nil
+	}
 	o, err := ask(g.model, &rec.View, g.defence.Level)
 	if err != nil {
 		return nil, err
 	}
-	c.crs, c.score, c.anomaly, c.crsDenies, c.denied = rec.View.Score(), o.score, o.anomaly, o.crs, o.crs
-	if g.defence.Second {
-		if c.denied = o.denied(); !c.denied {
-			return c, g.confirm(payload)
-		}
+	c.score, c.anomaly = o.score, o.anomaly
+	if c.denied = o.denied(); !c.denied {
+		return c, g.confirm(payload)
 	}
 	return c, nil
 }
@@ -246,13 +271,10 @@ func (s *Adversarial) start(g *guard, i int) *search {
 	byModel := func(a, b *candidate) bool { return a.anomaly < b.anomaly }
 	run := &search{
 		guard: g, budget: s.Budget, root: s.Attacks[i], mutators: mutate.For(s.Attacks[i].Class),
-		rng: rand.New(rand.NewPCG(s.Seed, uint64(i))), queues: []*queue{{less: byCRS}}, seen: map[string]bool{}, advance: s.Advance,
+		rng: rand.New(rand.NewPCG(s.Seed, uint64(i))), queues: []*queue{{less: byCRS}}, seen: map[string]bool{}, advance: s.advance,
 	}
 	if g.defence.Second {
 		run.queues = append(run.queues, &queue{less: byModel})
-	}
-	if run.advance == nil {
-		run.advance = func(int) {}
 	}
 	return run
 }
@@ -287,6 +309,15 @@ func (s *search) run(ctx context.Context) error {
 	}
 	s.advance(s.budget - s.asked) // what is not needed
 	return nil
+}
+
+// result is how the search ended.
+func (s *search) result() result {
+	r := result{Queries: s.asked}
+	if e := s.evasion; e != nil {
+		r.Passed = &passed{[]byte(e.payload), e.by, e.crsDenies, e.crs, e.score}
+	}
+	return r
 }
 
 // idle reports whether nothing is left to mutate.

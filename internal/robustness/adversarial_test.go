@@ -18,12 +18,17 @@ import (
 // weak is an attack that CRS finds at paranoia level 1 and loses after few mutations.
 var weak = robustness.Attack{Class: "sqli", Payload: "1 or 1=1 or 2=2"}
 
+func suiteOf(t *testing.T, score, budget int) *robustness.Adversarial {
+	m, path := fixed(t, score)
+	return &robustness.Adversarial{Model: m, ModelPath: path, Seed: 1, Attacks: append([]robustness.Attack{weak}, someAttacks...), Budget: budget,
+		Defences: robustness.Defences([]int{1})}
+}
+
 func adversarial(t *testing.T, score, budget int) *robustness.AdversarialReport {
 	t.Helper()
-	m, path := fixed(t, score)
+	suite := suiteOf(t, score, budget)
 	var queries atomic.Int64
-	suite := robustness.Adversarial{Model: m, ModelPath: path, Seed: 1, Attacks: append([]robustness.Attack{weak}, someAttacks...), Budget: budget,
-		Defences: robustness.Defences([]int{1}), Advance: func(n int) { queries.Add(int64(n)) }}
+	suite.Advance = func(n int) { queries.Add(int64(n)) }
 	report, err := suite.Run(t.Context())
 	require.NoError(t, err)
 	assert.EqualValues(t, len(suite.Attacks)*budget*2, queries.Load(), "the bar ends at its end")
@@ -43,6 +48,7 @@ func TestAdversarialFindsWhatPasses(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, out.CRSDenied, "%+v", e)
 		assert.NotEmpty(t, e.Mutators)
+		assert.Equal(t, e.Second, e.Score > 0, "CRS alone asks no model")
 		assert.LessOrEqual(t, e.Queries, 24)
 	}
 	for _, c := range report.Cells {
