@@ -104,6 +104,9 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	if len(o.files) == 0 && (kind.NeedsNormal || kind.NeedsAttacks) {
 		return usagef("augment: %s is made from other rows (want --from FILE; mlverdict augment --list says which)", kind.Name)
 	}
+	if err := checkOutput("--output", o.output, o.files...); err != nil {
+		return err
+	}
 	sources, skipped, err := o.sources(stderr)
 	if err != nil {
 		return err
@@ -114,9 +117,6 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	}
 	out := traffic.Stream(stdout)
 	if o.output != "" {
-		if err := checkOutput("--output", o.output, o.files...); err != nil {
-			return err
-		}
 		if out, err = traffic.Create(o.output); err != nil {
 			return err
 		}

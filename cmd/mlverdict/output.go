@@ -9,9 +9,12 @@ import (
 
 // checkOutput refuses, before hours of work, the file of a flag that could not be put in place, or that would take the place
 // of an input or of something that is no regular file.
+// An empty path, standard output, is nothing to check.
 func checkOutput(flag, path string, inputs ...string) error {
 	info, err := os.Stat(path)
 	switch {
+	case path == "":
+		return nil
 	case path == "-":
 		return usagef("%s -: want the name of a file", flag)
 	case err == nil && info.IsDir():
@@ -27,6 +30,21 @@ func checkOutput(flag, path string, inputs ...string) error {
 	default:
 		if folder, err := os.Stat(filepath.Dir(path)); err != nil || !folder.IsDir() {
 			return usagef("%s %s: there is no folder %s", flag, path, filepath.Dir(path))
+		}
+	}
+	return nil
+}
+
+// checkFolder refuses as early the folder of a flag that could not be made, with those above it. An empty path is none.
+func checkFolder(flag, path string) error {
+	for at := filepath.Clean(path); path != ""; at = filepath.Dir(at) {
+		switch info, err := os.Stat(at); {
+		case err == nil && info.IsDir():
+			return nil
+		case err == nil:
+			return usagef("%s %s: %s is no folder", flag, path, at)
+		case at == filepath.Dir(at):
+			return usagef("%s %s: %w", flag, path, err)
 		}
 	}
 	return nil

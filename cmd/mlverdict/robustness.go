@@ -36,9 +36,6 @@ func putSection(path, suite, text string) error {
 	if path == "" {
 		return nil
 	}
-	if err := checkOutput("--markdown", path); err != nil {
-		return err
-	}
 	page, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

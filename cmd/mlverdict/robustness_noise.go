@@ -62,6 +62,9 @@ payloads.`,
 }
 
 func (o *noiseOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := checkOutput("--markdown", o.markdown, o.files...); err != nil {
+		return err
+	}
 	m, err := loadModel(o.model)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,13 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 }
 
 func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, dir string) error {
+	if err := o.checkOutputs(dir); err != nil {
+		return err
+	}
+	former, err := o.former()
+	if err != nil {
+		return err
+	}
 	m, err := loadModel(o.model)
 	if err != nil {
 		return err
@@ -117,11 +125,7 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 		return err
 	}
 	result.Ask(data, m)
-	if o.keep != "" {
-		former, err := scoreboard.Read(o.keep)
-		if err != nil {
-			return err
-		}
+	if former != nil {
 		if err := result.Keep(former); err != nil {
 			return err
 		}
@@ -136,6 +140,28 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 		}
 	}
 	return o.write(stdout, result)
+}
+
+// checkOutputs refuses what could not be written. A former result may be overwritten: it was read before.
+func (o *scoreboardOptions) checkOutputs(dir string) error {
+	inputs, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return err
+	}
+	inputs = append(inputs, o.model, o.manifest, o.scores)
+	return cmp.Or(
+		checkOutput("--output", o.output, inputs...),
+		checkOutput("--markdown", o.markdown, inputs...),
+		checkOutput("--mistakes", o.mistakes, inputs...),
+		checkFolder("--images", o.images), checkFolder("--exclusions", o.exclusions), checkFolder("--export-vectors", o.export))
+}
+
+// former reads the result of --keep; nil without one.
+func (o *scoreboardOptions) former() (*scoreboard.Result, error) {
+	if o.keep == "" {
+		return nil, nil
+	}
+	return scoreboard.Read(o.keep)
 }
 
 // checkLeaks compares the test with the model's manifest.

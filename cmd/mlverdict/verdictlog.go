@@ -34,10 +34,10 @@ func (l *verdictLog) open(baseline, verdicts string, files []string) error {
 			return fmt.Errorf("%s: %w", baseline, err)
 		}
 	}
+	if err := checkOutput("--verdicts", verdicts, files...); err != nil {
+		return err
+	}
 	if verdicts != "" {
-		if err := checkOutput("--verdicts", verdicts, files...); err != nil {
-			return err
-		}
 		var err error
 		if l.file, err = renameio.NewPendingFile(verdicts, renameio.WithPermissions(0o644)); err != nil {
 			return fmt.Errorf("evaluate: --verdicts: %w", err)
