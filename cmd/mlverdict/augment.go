@@ -104,7 +104,7 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	if len(o.files) == 0 && (kind.NeedsNormal || kind.NeedsAttacks) {
 		return usagef("augment: %s is made from other rows (want --from FILE; mlverdict augment --list says which)", kind.Name)
 	}
-	if err := checkOutput("--output", o.output, o.files...); err != nil {
+	if err := checkOutput("--output", &o.output, o.files...); err != nil {
 		return err
 	}
 	sources, skipped, err := o.sources(stderr)

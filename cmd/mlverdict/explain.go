@@ -56,7 +56,7 @@ The result quotes the request: look where you send it.`,
 }
 
 func (o *explainOptions) run(stdin io.Reader, stdout io.Writer, files []string) error {
-	if err := checkOutput("--output", o.output, files...); err != nil {
+	if err := checkOutput("--output", &o.output, files...); err != nil {
 		return err
 	}
 	req, err := o.request.read(stdin, files)

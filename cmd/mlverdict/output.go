@@ -8,13 +8,25 @@ import (
 )
 
 // checkOutput refuses, before hours of work, the file of a flag that could not be put in place, or that would take the place
-// of an input or of something that is no regular file.
-// An empty path, standard output, is nothing to check.
-func checkOutput(flag, path string, inputs ...string) error {
+// of an input or of something that is no regular file. Of a symbolic link path becomes what it leads to: that is written, and
+// the link stays. An empty path, standard output, is nothing to check.
+func checkOutput(flag string, path *string, inputs ...string) error {
+	if *path == "" {
+		return nil
+	}
+	if info, err := os.Lstat(*path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		target, err := filepath.EvalSymlinks(*path)
+		if err != nil {
+			return usagef("%s %s is a link that leads nowhere (want a file, or a link to one)", flag, *path)
+		}
+		*path = target
+	}
+	return checkFile(flag, *path, inputs)
+}
+
+func checkFile(flag, path string, inputs []string) error {
 	info, err := os.Stat(path)
 	switch {
-	case path == "":
-		return nil
 	case path == "-":
 		return usagef("%s -: want the name of a file", flag)
 	case err == nil && info.IsDir():

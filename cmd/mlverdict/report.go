@@ -43,7 +43,7 @@ With --mistakes the page also shows the worst mistakes, and then it quotes reque
 }
 
 func (o *reportOptions) run(stdout io.Writer, path string) error {
-	if err := checkOutput("--output", o.output, path, o.mistakes); err != nil {
+	if err := checkOutput("--output", &o.output, path, o.mistakes); err != nil {
 		return err
 	}
 	result, err := scoreboard.Read(path)

@@ -81,7 +81,7 @@ func (o *adversarialOptions) finished(inputs []string) (*robustness.Searches, er
 	if o.resume == "" {
 		return nil, nil
 	}
-	if err := checkOutput("--resume", o.resume, inputs...); err != nil {
+	if err := checkOutput("--resume", &o.resume, inputs...); err != nil {
 		return nil, err
 	}
 	return robustness.OpenSearches(o.resume)

@@ -150,9 +150,9 @@ func (o *scoreboardOptions) checkOutputs(dir string) error {
 	}
 	inputs = append(inputs, o.model, o.manifest, o.scores)
 	return cmp.Or(
-		checkOutput("--output", o.output, inputs...),
-		checkOutput("--markdown", o.markdown, inputs...),
-		checkOutput("--mistakes", o.mistakes, inputs...),
+		checkOutput("--output", &o.output, inputs...),
+		checkOutput("--markdown", &o.markdown, inputs...),
+		checkOutput("--mistakes", &o.mistakes, inputs...),
 		checkFolder("--images", o.images), checkFolder("--exclusions", o.exclusions), checkFolder("--export-vectors", o.export))
 }
 
@@ -210,7 +210,7 @@ func (o *scoreboardOptions) write(stdout io.Writer, r *scoreboard.Result) error 
 	}
 	images := ""
 	if o.images != "" {
-		if images, err = filepath.Rel(filepath.Dir(o.markdown), o.images); err != nil {
+		if images, err = seenFrom(o.markdown, o.images); err != nil {
 			return fmt.Errorf("scoreboard: --images: %w", err)
 		}
 	}
@@ -219,6 +219,18 @@ func (o *scoreboardOptions) write(stdout io.Writer, r *scoreboard.Result) error 
 		return err
 	}
 	return renameio.WriteFile(o.markdown, []byte(page), 0o644)
+}
+
+// seenFrom is a folder's path in a file's links.
+func seenFrom(file, folder string) (string, error) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return "", err
+	}
+	return filepath.Rel(filepath.Dir(file), folder)
 }
 
 func writePlots(dir string, r *scoreboard.Result) error {

@@ -151,7 +151,7 @@ func (o *trainOptions) adapt(ctx context.Context, stdout, stderr io.Writer, file
 	if err != nil {
 		return errors.Join(skipped, err)
 	}
-	if err := writeModel(o.output, m, site.Manifest(), training.SiteCard(m, site.base, site.Summary)); err != nil {
+	if err := writeModel(o.files, m, site.Manifest(), training.SiteCard(m, site.base, site.Summary)); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, model %s adapted to %d requests%s, knows what is usual in %d parameters\n",

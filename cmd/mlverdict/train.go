@@ -29,6 +29,7 @@ type trainOptions struct {
 	base   string
 	tune   []string
 	output string
+	files  [3]string // to write: the model, its manifest and its card
 	schema string
 	cache  string
 	params training.Params
@@ -54,7 +55,8 @@ benign rows and replayed: alone and within normal text, with the attack requests
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.
 
-Beside the model FILE.model stand FILE.manifest.gz, the digest of every row that was used, and FILE.md, the model card.`,
+Beside the model FILE.model stand FILE.manifest.gz, the digest of every row that was used, and FILE.md, the model card.
+Where FILE.model is a symbolic link, what it leads to is written, and the others beside that.`,
 		Example: `  mlverdict train --tune tune.jsonl.gz -o site.model normal.jsonl.gz payloads.jsonl.gz
   mlverdict train --base default -o site.model june.jsonl.gz`,
 		Args: someFiles,
@@ -121,7 +123,7 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	if err != nil {
 		return err
 	}
-	if err := writeModel(o.output, m, corpus.Manifest(), training.Card(m, corpus)); err != nil {
+	if err := writeModel(o.files, m, corpus.Manifest(), training.Card(m, corpus)); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
@@ -137,18 +139,17 @@ func (o *trainOptions) checkOutput(files []string) error {
 		return usagef("no model file to write (want --output FILE, such as -o site.model)")
 	}
 	inputs := slices.Concat(files, o.tune, []string{o.base})
-	for _, path := range modelFiles(o.output) {
-		if err := checkOutput("--output", path, inputs...); err != nil {
+	if err := checkOutput("--output", &o.output, inputs...); err != nil {
+		return err
+	}
+	stem := strings.TrimSuffix(o.output, ".model")
+	o.files = [3]string{o.output, stem + ".manifest.gz", stem + ".md"}
+	for i := range o.files {
+		if err := checkOutput("--output", &o.files[i], inputs...); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// modelFiles are the files of a model, its manifest and its card.
-func modelFiles(path string) [3]string {
-	stem := strings.TrimSuffix(path, ".model")
-	return [3]string{path, stem + ".manifest.gz", stem + ".md"}
 }
 
 // few is the number of false positives below which a calibration says little: its 5 % are fewer than five requests.
@@ -224,7 +225,7 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 }
 
 // writeModel writes the model, its manifest and its card: all of them, or none where one cannot be written.
-func writeModel(path string, m *model.Model, rows []string, card []byte) error {
+func writeModel(files [3]string, m *model.Model, rows []string, card []byte) error {
 	var manifest bytes.Buffer
 	z := gzip.NewWriter(&manifest)
 	for _, row := range rows {
@@ -235,7 +236,7 @@ func writeModel(path string, m *model.Model, rows []string, card []byte) error {
 	}
 	contents := [][]byte{m.Bytes(), manifest.Bytes(), card}
 	var pending []*renameio.PendingFile
-	for i, path := range modelFiles(path) {
+	for i, path := range files {
 		file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ func (l *verdictLog) open(baseline, verdicts string, files []string) error {
 			return fmt.Errorf("%s: %w", baseline, err)
 		}
 	}
-	if err := checkOutput("--verdicts", verdicts, files...); err != nil {
+	if err := checkOutput("--verdicts", &verdicts, files...); err != nil {
 		return err
 	}
 	if verdicts != "" {
