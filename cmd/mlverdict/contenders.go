@@ -16,8 +16,8 @@ import (
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/rivals"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
+	"github.com/mlverdict/mlverdict/internal/training"
 	"github.com/mlverdict/mlverdict/model"
-	"github.com/mlverdict/mlverdict/model/features"
 )
 
 // contenderNames are those that the command can build; a file of scores may add others.
@@ -95,7 +95,7 @@ func (l *league) contenders(scores string) (list []scoreboard.Contender, err err
 func (l *league) adapters() (list []scoreboard.Adapter) {
 	if l.wants("mlverdict") {
 		list = append(list, adapted("mlverdict", "the model as given", func([]scoreboard.Sample) (*model.Model, error) { return l.model, nil }))
-		if l.model.Parts().Schema == features.Verdict { // no other can be adapted
+		if training.Adaptable(l.model) == nil {
 			list = append(list, adapted("mlverdict-adapted", "the model adapted to the site",
 				func(own []scoreboard.Sample) (*model.Model, error) { return scoreboard.AdaptTo(l.model, own) }))
 		}

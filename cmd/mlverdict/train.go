@@ -71,7 +71,7 @@ Where FILE.model is a symbolic link, what it leads to is written, and the others
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.base, "base", "", "`MODEL` to adapt to a site: a file, or default for the embedded one")
+	f.StringVar(&o.base, "base", "", "`MODEL` to adapt to a site: a file of one that was not adapted yet, or default for the embedded one")
 	f.StringArrayVar(&o.tune, "tune", nil, "`FILE` of benign requests to calibrate the score on (repeatable)")
 	f.StringVarP(&o.output, "output", "o", "", "model `FILE` to write (required), such as site.model")
 	o.schema = o.params.Schema.Name

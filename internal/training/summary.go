@@ -34,13 +34,25 @@ type trace struct {
 	values []features.Measured
 }
 
+// Adaptable tells why a model cannot be adapted to a site; nil where it can.
+func Adaptable(m *model.Model) error {
+	parts := m.Parts()
+	switch {
+	case parts.Schema != features.Verdict:
+		return fmt.Errorf("training: a model of schema %s cannot be adapted to a site (want %s)", parts.Schema.Name, features.Verdict.Name)
+	case parts.Baseline != nil: // what its first traffic taught would count twice in the rules, and be lost in the parameters
+		return fmt.Errorf("training: model %s was adapted to a site already (want model %s, of which it was made, and all of the site's traffic)",
+			m.ID(), parts.Data.Base)
+	}
+	return nil
+}
+
 // NewSummary returns an empty summary for adapting a base model, or another one with the same payload chains.
 func NewSummary(base *model.Model) (*Summary, error) {
-	parts := base.Parts()
-	if parts.Schema != features.Verdict {
-		return nil, fmt.Errorf("training: a model of schema %s cannot be adapted to a site (want %s)",
-			parts.Schema.Name, features.Verdict.Name)
+	if err := Adaptable(base); err != nil {
+		return nil, err
 	}
+	parts := base.Parts()
 	chains, err := chainsDigest(base)
 	if err != nil {
 		return nil, err
