@@ -104,6 +104,10 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	if len(o.files) == 0 && (kind.NeedsNormal || kind.NeedsAttacks) {
 		return usagef("augment: %s is made from other rows (want --from FILE; mlverdict augment --list says which)", kind.Name)
 	}
+	options := augment.Options{Order: o.order, Unit: augment.Unit(o.unit)}
+	if err := kind.Check(options); err != nil {
+		return usageError{err}
+	}
 	if err := checkOutput("--output", &o.output, o.files...); err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (o *augmentOptions) run(ctx context.Context, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	rows, err := kind.Rows(ctx, sources, augment.Options{Order: o.order, Unit: augment.Unit(o.unit)}, rand.New(rand.NewPCG(o.seed, 1)))
+	rows, err := kind.Rows(ctx, sources, options, rand.New(rand.NewPCG(o.seed, 1)))
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,11 @@ func (r *requestFlags) check(files []string, row bool) error {
 func (r *requestFlags) read(stdin io.Reader, files []string) (*traffic.Request, error) {
 	switch {
 	case len(files) == 0:
-		return traffic.Build(r.method, r.url, r.headers, r.data)
+		req, err := traffic.Build(r.method, r.url, r.headers, r.data)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return req, nil
 	case r.row > 0:
 		return r.readRow(files[0])
 	case files[0] == "-":

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -74,6 +75,11 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 }
 
 func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, dir string) error {
+	for _, name := range o.contenders {
+		if o.scores == "" && !slices.Contains(contenderNames, name) {
+			return usagef("scoreboard: unknown contender %q (want %s, or one of --scores)", name, strings.Join(contenderNames, ", "))
+		}
+	}
 	if err := o.checkOutputs(dir); err != nil {
 		return err
 	}

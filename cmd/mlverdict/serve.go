@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 
 	"github.com/corazawaf/coraza/v3/types"
 	"github.com/spf13/cobra"
@@ -65,7 +67,7 @@ func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if o.guard {
 		var err error
 		if cfg.Upstream, err = server.ParseUpstream(o.upstream); err != nil {
-			return err
+			return usageError{err}
 		}
 		behind = o.upstream
 	}
@@ -83,7 +85,10 @@ func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 		return err
 	}
 	ln, err := server.Listen(o.listen)
-	if err != nil {
+	switch {
+	case errors.As(err, new(*net.AddrError)):
+		return usageError{err}
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(stderr, "mlverdict: http://%s guards %s (paranoia level %d, mode %s, threshold %d, model %s); Ctrl-C stops it\n",

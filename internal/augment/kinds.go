@@ -40,6 +40,17 @@ type maker struct {
 	ctx context.Context
 }
 
+// Check tells what of the options the kind cannot have.
+func (k *Kind) Check(o Options) error {
+	switch {
+	case o.Order == 0 || k.Least <= o.Order && o.Order <= k.Most:
+		return nil
+	case k.Most == 0:
+		return fmt.Errorf("augment: %s has no Markov chain to give an order", k.Name)
+	}
+	return fmt.Errorf("augment: %s of order %d (want %d to %d)", k.Name, o.Order, k.Least, k.Most)
+}
+
 // Rows yields rows of the kind: without end, except where CRS confirms no more of them. It ends early when ctx is done.
 func (k *Kind) Rows(ctx context.Context, s *Sources, o Options, rng *rand.Rand) (iter.Seq[*traffic.Request], error) {
 	switch {
@@ -47,11 +58,9 @@ func (k *Kind) Rows(ctx context.Context, s *Sources, o Options, rng *rand.Rand) 
 		return nil, fmt.Errorf("augment: %s is made from normal requests with arguments: there is none", k.Name)
 	case k.NeedsAttacks && len(s.Payloads) == 0:
 		return nil, fmt.Errorf("augment: %s is made from bare payloads: there is none", k.Name)
-	case o.Order != 0 && (o.Order < k.Least || o.Order > k.Most):
-		if k.Most == 0 {
-			return nil, fmt.Errorf("augment: %s has no Markov chain to give an order", k.Name)
-		}
-		return nil, fmt.Errorf("augment: %s of order %d (want %d to %d)", k.Name, o.Order, k.Least, k.Most)
+	}
+	if err := k.Check(o); err != nil {
+		return nil, err
 	}
 	if o.Order == 0 {
 		o.Order = k.Order
