@@ -6,14 +6,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 	"github.com/corazawaf/coraza/v3/types"
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/mlverdict/mlverdict/internal/explanation"
 	"github.com/mlverdict/mlverdict/internal/verdict"
@@ -117,9 +115,4 @@ func (o *explainOptions) write(stdout io.Writer, e *explanation.Explanation) err
 		return err
 	}
 	return renameio.WriteFile(o.output, b.Bytes(), 0o600)
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -5,8 +5,9 @@
 // # Output
 //
 // Results go to standard output and nothing else does, so that they can be piped; the result of serve is its access
-// log. Progress, notes and errors go to standard error. An error begins with "mlverdict: " and says what to do. A file that
-// is written is whole or not there; where its name is a symbolic link, the file that the link leads to is replaced.
+// log. Notes and errors go to standard error, and progress where that is a terminal. An error begins with "mlverdict: " and
+// says what to do. A file that is written is whole or not there; where its name is a symbolic link, the file that the link
+// leads to is replaced.
 //
 // # Exit status
 //

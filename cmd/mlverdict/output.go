@@ -3,9 +3,17 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/term"
 )
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
 
 // checkOutput refuses, before hours of work, the file of a flag that could not be put in place, or that would take the place
 // of an input or of something that is no regular file. Of a symbolic link path becomes what it leads to: that is written, and

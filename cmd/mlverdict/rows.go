@@ -97,10 +97,11 @@ func newRows(r *traffic.Reader, stderr io.Writer, what string) *rows {
 	return &rows{reader: r, stderr: stderr, bar: bar}
 }
 
-// newBar shows progress up to a total, -1 if unknown.
+// newBar shows progress up to a total, -1 if unknown. What is no terminal, such as a log, cannot show a bar and gets none.
 func newBar(total int64, stderr io.Writer, what string, more ...progressbar.Option) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total, append(more, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionClearOnFinish())...)
+	return progressbar.NewOptions64(total, append(more, progressbar.OptionSetWriter(stderr), progressbar.OptionSetVisibility(isTerminal(stderr)),
+		progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionThrottle(200*time.Millisecond),
+		progressbar.OptionClearOnFinish())...)
 }
 
 func (r *rows) all() iter.Seq[*traffic.Request] {
