@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/waf"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/plugin"
@@ -29,7 +30,35 @@ func wafFlags(cmd *cobra.Command, c *waf.Config) {
 	f.Var(&bounded{&c.Threshold, model.MinScore, model.MaxScore}, "threshold", "`SCORE`, 1 to 99, at or below which the model flags a request")
 	f.Var(&bounded{&c.DetectThreshold, model.MinScore, model.MaxScore}, "detect-threshold",
 		"`SCORE`, 1 to 99, at or below which mode detect denies what CRS passes")
-	f.StringVar(&c.ModelPath, "model", "", "model `FILE` (default: the embedded model)")
+	modelFlag(cmd, &c.ModelPath)
+}
+
+// modelFlag declares --model.
+func modelFlag(cmd *cobra.Command, path *string) {
+	cmd.Flags().StringVar(path, "model", "", "model `FILE` (default: the embedded model)")
+}
+
+// cacheFlag declares --cache.
+func cacheFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "cache", "", "`DIR` of the replay cache (default: mlverdict in the user's cache folder)")
+}
+
+// measureOptions are those of the commands that ask a model about replayed requests.
+type measureOptions struct{ model, cache string }
+
+func (o *measureOptions) declare(cmd *cobra.Command) {
+	modelFlag(cmd, &o.model)
+	cacheFlag(cmd, &o.cache)
+}
+
+// open opens the model and the cache, which the caller must close.
+func (o *measureOptions) open() (*model.Model, *replay.Cache, error) {
+	m, err := loadModel(o.model)
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := replay.OpenCache(o.cache)
+	return m, cache, err
 }
 
 // bounded is a flag's number between two others.

@@ -22,18 +22,17 @@ import (
 )
 
 type scoreboardOptions struct {
+	measureOptions
 	output     string
 	markdown   string
 	images     string
 	mistakes   string
-	model      string
 	manifest   string
 	contenders []string
 	export     string
 	exclusions string
 	scores     string
 	keep       string
-	cache      string
 }
 
 func newScoreboardCommand() *cobra.Command {
@@ -63,14 +62,13 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 	f.StringVar(&o.markdown, "markdown", "", "`FILE` to write the tables to")
 	f.StringVar(&o.images, "images", "", "`DIR` to write the plots to, SVG")
 	f.StringVar(&o.mistakes, "mistakes", "", "`FILE` to write the worst mistakes to, for report; it quotes requests")
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
 	f.StringVar(&o.manifest, "manifest", "", "`FILE` that lists the rows the model was trained on (default: beside the model FILE)")
 	f.StringSliceVar(&o.contenders, "contender", nil, "measure these `NAMES` only: "+strings.Join(contenderNames, ", "))
 	f.StringVar(&o.export, "export-vectors", "", "write vectors for scripts/one_class.py to `DIR`, and no result")
 	f.StringVar(&o.exclusions, "exclusions", "", "`DIR` to write the excluded rules to as SecLang, those that clear 99 % in tuning")
 	f.StringVar(&o.scores, "scores", "", "`FILE` with the scores of scripts/one_class.py: its rivals take part")
 	f.StringVar(&o.keep, "keep", "", "`FILE` of a former result on the same data: take its other contenders' figures over")
-	cacheFlag(cmd, &o.cache)
+	o.declare(cmd)
 	return cmd
 }
 
@@ -87,11 +85,7 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 	if err != nil {
 		return err
 	}
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	cache, err := replay.OpenCache(o.cache)
+	m, cache, err := o.open()
 	if err != nil {
 		return err
 	}

@@ -22,13 +22,12 @@ import (
 )
 
 type suggestOptions struct {
+	measureOptions
 	paranoia  int
 	threshold int
-	model     string
 	half      string
 	attacks   []string
 	max       int
-	cache     string
 	format    string
 	output    string
 }
@@ -60,11 +59,10 @@ and how many it would lose if they all came in its very target: attackers choose
 	f := cmd.Flags()
 	f.Var(&bounded{&o.paranoia, 1, request.ParanoiaLevels}, "paranoia", "paranoia `LEVEL` of CRS, 1 to 4")
 	f.Var(&bounded{&o.threshold, model.MinScore, model.MaxScore}, "threshold", "`SCORE`, 1 to 99, at or below which the model flags a request")
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
 	f.StringArrayVar(&o.attacks, "attacks", nil, "`FILE` of requests or payloads labelled attack (repeatable)")
 	f.Var(&bounded{&o.max, 1, 1000}, "max", "`NUMBER` of exclusions, at most, 1 to 1000")
 	halfFlag(cmd, &o.half)
-	cacheFlag(cmd, &o.cache)
+	o.declare(cmd)
 	f.Var(&choice{&o.format, []string{"table", "seclang", "json"}}, "format", "output `FORMAT`: table, seclang or json")
 	f.StringVarP(&o.output, "output", "o", "", "`FILE` to write (default: standard output)")
 	return cmd
@@ -74,11 +72,7 @@ func (o *suggestOptions) run(ctx context.Context, stdout, stderr io.Writer, file
 	if err := checkOutput("--output", &o.output, slices.Concat(files, o.attacks)...); err != nil {
 		return err
 	}
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	cache, err := replay.OpenCache(o.cache)
+	m, cache, err := o.open()
 	if err != nil {
 		return err
 	}

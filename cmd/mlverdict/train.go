@@ -90,11 +90,6 @@ func schemaNames() (names []string) {
 	return names
 }
 
-// cacheFlag declares --cache.
-func cacheFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "cache", "", "`DIR` of the replay cache (default: mlverdict in the user's cache folder)")
-}
-
 // someFiles is the argument check of the commands that read request files.
 func someFiles(_ *cobra.Command, files []string) error {
 	if len(files) == 0 {

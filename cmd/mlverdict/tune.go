@@ -19,10 +19,9 @@ import (
 )
 
 type tuneOptions struct {
+	measureOptions
 	rate   float64
-	model  string
 	half   string
-	cache  string
 	format string
 	embed  int
 	seed   uint64
@@ -47,12 +46,11 @@ header.`,
 	}
 	f := cmd.Flags()
 	f.Float64Var(&o.rate, "fpr", 0.01, "wanted false-positive `RATE`, 0..1: share of the benign requests that may be denied")
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
 	f.IntVar(&o.embed, "embed", 2000, "bare payloads to put into requests, at most, drawn by --seed")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
 	halfFlag(cmd, &o.half)
 	formatFlag(cmd, &o.format)
-	cacheFlag(cmd, &o.cache)
+	o.declare(cmd)
 	return cmd
 }
 
@@ -63,11 +61,7 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 	if o.embed < 0 {
 		return usagef("tune: --embed %d is negative (0 = leave bare payloads out)", o.embed)
 	}
-	m, err := loadModel(o.model)
-	if err != nil {
-		return err
-	}
-	cache, err := replay.OpenCache(o.cache)
+	m, cache, err := o.open()
 	if err != nil {
 		return err
 	}
