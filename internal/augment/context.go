@@ -11,22 +11,28 @@ import (
 // Context puts a payload beside, into or between normal texts.
 type Context func(payload string, normal []string, rng *rand.Rand) string
 
+// insert puts a piece into a text, behind its first at bytes, with a gap on both sides.
+func insert(text string, at int, gap, piece string) string {
+	return text[:at] + gap + piece + gap + text[at:]
+}
+
 // Append puts a payload behind a normal text.
 func Append(payload string, normal []string, rng *rand.Rand) string {
-	return normal[rng.IntN(len(normal))] + payload
+	text := normal[rng.IntN(len(normal))]
+	return insert(text, len(text), "", payload)
 }
 
 // Insert puts a payload into a normal text.
 func Insert(payload string, normal []string, rng *rand.Rand) string {
 	text := normal[rng.IntN(len(normal))]
-	at := boundary(text, rng)
-	return text[:at] + payload + text[at:]
+	return insert(text, boundary(text, rng), "", payload)
 }
 
 // Wrap puts a payload between two normal texts, a blank or a line break beside it.
 func Wrap(payload string, normal []string, rng *rand.Rand) string {
 	gap := []string{" ", "\n"}[rng.IntN(2)]
-	return normal[rng.IntN(len(normal))] + gap + payload + gap + normal[rng.IntN(len(normal))]
+	before, behind := normal[rng.IntN(len(normal))], normal[rng.IntN(len(normal))]
+	return insert(before+behind, len(before), gap, payload)
 }
 
 // The lengths of what [Surround] puts around a payload, in bytes: as often of one power of two as of the next.
@@ -46,5 +52,5 @@ func Surround(payload string, normal []string, rng *rand.Rand) string {
 	text := b.String()[:length]
 	at := []int{0, rng.IntN(len(text)), len(text)}[rng.IntN(3)]
 	gap := []string{"", " ", "\n", ","}[rng.IntN(4)]
-	return text[:at] + gap + payload + gap + text[at:]
+	return insert(text, at, gap, payload)
 }

@@ -16,7 +16,7 @@ type Mutation func(text string, others []string, rng *rand.Rand) string
 func Sprinkle(text string, _ []string, rng *rand.Rand) string {
 	for range 1 + utf8.RuneCountInString(text)/8 {
 		at := boundary(text, rng)
-		text = text[:at] + printable[rng.IntN(len(printable))] + text[at:]
+		text = insert(text, at, "", printable[rng.IntN(len(printable))])
 	}
 	return text
 }
@@ -41,8 +41,7 @@ func Merge(text string, others []string, rng *rand.Rand) string {
 		piece := others[rng.IntN(len(others))]
 		lo, hi := boundary(piece, rng), boundary(piece, rng)
 		piece = piece[min(lo, hi):max(lo, hi)]
-		at := boundary(text, rng)
-		text = text[:at] + piece + text[at:]
+		text = insert(text, boundary(text, rng), "", piece)
 	}
 	return text
 }

@@ -15,7 +15,8 @@ import (
 // padding is one kind of text, longer than any that is needed.
 type padding struct{ name, text string }
 
-// around puts a blank and size bytes of the text around a payload.
+// around puts size bytes of the text around a payload, with a blank between them and, unlike the contexts of augment, none at
+// either end: many rules look for a payload that begins or ends a value.
 func (p *padding) around(payload, place string, size int, rng *rand.Rand) string {
 	at := rng.IntN(len(p.text) - size + 1)
 	text := p.text[at : at+size]
