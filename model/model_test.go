@@ -289,10 +289,10 @@ func TestReason(t *testing.T) {
 	}{
 		{"nothing", matching(), `^no text like an attack; no rule that looks for attacks matched$`},
 		{"protocol only", matching(920420), `^no text like an attack; no rule that looks for attacks matched$`},
-		{"never seen", matching(941100), `^no text like an attack; rule 941100 never matched a normal request$`},
-		{"seen", matching(942100), `^no text like an attack; rule 942100 matches 75% of normal requests$`},
-		{"several", matching(920420, 941100, 942100), `^no text like an attack; rule 941100 \(rarest of 2\) never matched a normal request$`},
-		{"text", view(), `^xss evidence \d+\.\d in query 'q\\x5d\\x0a': '<script>alert.*'; rule 941100 never matched a normal request$`},
+		{"never seen", matching(941100), `^no text like an attack; rule 941100 never matched the like in a normal request$`},
+		{"seen", matching(942100), `^no text like an attack; rule 942100 matches the like in 75% of normal requests$`},
+		{"several", matching(920420, 941100, 942100), `^no text like an attack; rule 941100 \(rarest of 2\) never matched the like in a normal request$`},
+		{"text", view(), `^xss evidence \d+\.\d in query 'q\\x5d\\x0a': '<script>alert.*'; rule 941100 never matched the like in a normal request$`},
 		{"cut short", long, `^\w+ evidence \d+\.\d in query 'q': '<script>alert\(alert\([a-z(]*'\.\.\.; no rule`},
 	}
 	for _, tt := range tests {

@@ -30,7 +30,7 @@ type Verdict struct {
 const (
 	MaxReason  = 214
 	maxName    = 32 // of a quoted argument name, escaped
-	maxStretch = 68 // of the quoted stretch of text, escaped
+	maxStretch = 56 // of the quoted stretch of text, escaped
 )
 
 // unlikely is the log-probability below which a class is not considered: 1 in 20.
@@ -65,8 +65,9 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 }
 
 // Reason tells in a few words what the verdict rests on: the strongest payload evidence, where it stood, how the
-// stretch of text begins, and of the rules that look for attacks and matched the one that is rarest on normal traffic.
-// It is escaped, at most [MaxReason] bytes long and safe in a log line.
+// stretch of text begins, and of the rules that look for attacks and matched the one whose match surprises most, with how
+// often normal requests show the like: the rule on as long a stretch that looks like an attack, or on a value as long where
+// none does. It is escaped, at most [MaxReason] bytes long and safe in a log line.
 func (d *Verdict) Reason() string {
 	switch {
 	case d.Score == 0:
@@ -109,11 +110,11 @@ func (d *Verdict) appendRules(b []byte) []byte {
 		b = strconv.AppendInt(b, int64(f.Rules), 10)
 		b = append(b, ')')
 	}
-	if f.Rarity == 0 {
-		return append(b, " never matched a normal request"...)
+	if f.Rate == 0 {
+		return append(b, " never matched the like in a normal request"...)
 	}
-	b = append(b, " matches "...)
-	b = strconv.AppendFloat(b, 100*f.Rarity, 'g', 2, 64)
+	b = append(b, " matches the like in "...)
+	b = strconv.AppendFloat(b, 100*f.Rate, 'g', 2, 64)
 	return append(b, "% of normal requests"...)
 }
 

@@ -215,7 +215,7 @@ func TestExtractDoesNotDependOnOrder(t *testing.T) {
 				if found.Value >= 0 {
 					assert.Equal(t, attack().Values[found.Value], v.Values[s.Found.Value])
 				}
-				assert.Equal(t, found.Rarity, s.Found.Rarity) // of rules that are as rare, any may be named
+				assert.Equal(t, found.Rate, s.Found.Rate) // of rules that surprise as much, any may be named
 			}
 		})
 	}
@@ -256,6 +256,42 @@ func TestVerdictRisesWithAnAttack(t *testing.T) {
 		sum += math.Exp(some.Found.Posterior[c])
 	}
 	assert.InDelta(t, 1, sum, 1e-9, "the classes' probabilities")
+}
+
+// The rule that is named is the one whose match counts most, with the rate that counts: of matches on as long a stretch of text,
+// however often a rule matches longer ones.
+func TestFoundRuleIsTheOneThatCounts(t *testing.T) {
+	v := attack()
+	v.Matches = v.Matches[2:3] // 942100, on the injection
+	common := func(rule int) request.Match {
+		return request.Match{Rule: rule, Paranoia: 1, Score: 5, Spans: v.Matches[0].Spans}
+	}
+	x := extractors()[0]
+	var s features.Scratch
+	stretch := x.Measure(&s, nil, v)[1].Stretch
+	require.Positive(t, stretch)
+	counts := evidence.NewRuleCounts()
+	for i := range 100 {
+		seen := request.View{Values: make([]request.Value, 2)}
+		lengths := []int{0, stretch}
+		if i < 40 { // most requests have 942100 match, but a long stretch
+			lengths[1] = 100 * stretch
+			seen.Matches = []request.Match{common(942100)}
+		} else if i < 50 {
+			seen.Matches = []request.Match{common(942200)}
+		}
+		counts.Add(&seen, lengths, "site")
+	}
+	x.Rules = evidence.CompileRules(counts)
+	v.Matches = []request.Match{common(942100), common(942200)}
+	x.Extract(&s, v)
+	assert.Equal(t, 942100, s.Found.Rule)
+	assert.Zero(t, s.Found.Rate)
+	v.Matches = v.Matches[1:]
+	x.Extract(&s, v)
+	assert.Equal(t, 942200, s.Found.Rule)
+	assert.InDelta(t, 10.5/101, s.Found.Rate, 1e-6)
+	assert.InDelta(t, math.Exp(-x.Trace(&s, v).Rules[0].Surprise), s.Found.Rate, 1e-6)
 }
 
 // Matches above the blocking paranoia level take no part.

@@ -91,8 +91,8 @@ type Found struct {
 	QuoteLen  int                       //
 	Stretch   int                       // the length of the whole stretch, bytes
 	Rules     int                       // the number of rules that look for attacks and matched
-	Rule      int                       // of the rules that look for attacks, the one that is rarest on normal traffic; 0 = none
-	Rarity    float64                   // how often it matches there, 0..1; 0 = never
+	Rule      int                       // of the rules that look for attacks, the one whose match surprises most; 0 = none
+	Rate      float64                   // how often normal requests show such a match, 0..1; 0 = never
 }
 
 // MaxQuote bounds the quoted stretch, in bytes.

@@ -53,11 +53,12 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 	s.Vector[0], s.Vector[1], s.Vector[2], s.Vector[3] = float32(joint), float32(agreement), float32(novelty), float32(length)
 }
 
-// matches puts into s.surprise for each value the largest surprise of a payload rule that matched it, notes the rarest
-// rule, and returns the largest novelty of a payload rule.
+// matches puts into s.surprise for each value the largest surprise of a payload rule that matched it, notes the rule that
+// surprises most, and returns the largest novelty of a payload rule.
 func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (novelty float64) {
 	s.surprise = append(s.surprise[:0], make([]float64, len(v.Values))...)
 	s.rules = s.rules[:0]
+	var strongest weighed
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		if !v.Counts(m) || !m.Payload() {
@@ -65,32 +66,48 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 		}
 		s.Found.Rules++
 		s.rules = append(s.rules, m.Rule)
-		novelty = max(novelty, x.match(s, v, values, m))
-		if rarity := x.Rules.Rarity(m.Rule); s.Found.Rule == 0 || rarity < s.Found.Rarity {
-			s.Found.Rule, s.Found.Rarity = m.Rule, rarity
+		w := x.match(s, v, values, m)
+		novelty = max(novelty, w.novelty)
+		if s.Found.Rule == 0 || w.surprise > strongest.surprise {
+			s.Found.Rule, strongest = m.Rule, w
 		}
+	}
+	if s.Found.Rule != 0 {
+		s.Found.Rate = x.Rules.Rate(s.Found.Rule, strongest.on)
 	}
 	return novelty
 }
 
-// match notes one match of a payload rule and returns its novelty.
-func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) (novelty float64) {
+// weighed is what a match is worth, over the values that it names.
+type weighed struct {
+	surprise float64         // the largest
+	on       evidence.Extent // what surprises so
+	novelty  float64         // the largest
+}
+
+// match notes one match of a payload rule.
+func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) weighed {
+	w := weighed{on: evidence.Nowhere}
 	if len(m.Spans) == 0 {
-		novelty = x.Rules.Novelty(m.Rule, evidence.Nowhere)
-		s.trace.rule(m.Rule, -1, 0, novelty)
+		w.novelty = x.Rules.Novelty(m.Rule, evidence.Nowhere)
+		s.trace.rule(m.Rule, -1, 0, w.novelty)
 	}
 	for _, span := range m.Spans {
 		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
 			length := len(v.Values[j].Text)
-			surprise := x.Rules.Surprise(m.Rule, evidence.OfText(values[j].Stretch, length))
+			on := evidence.OfText(values[j].Stretch, length)
+			surprise := x.Rules.Surprise(m.Rule, on)
 			new := x.Rules.Novelty(m.Rule, evidence.OfValue(length))
 			surprise, new = x.Baseline.Match(values[j].Param, m.Rule, surprise, new)
 			s.trace.rule(m.Rule, int(j), surprise, new)
 			s.surprise[j] = max(s.surprise[j], surprise)
-			novelty = max(novelty, new)
+			w.novelty = max(w.novelty, new)
+			if w.on == evidence.Nowhere || surprise > w.surprise {
+				w.surprise, w.on = surprise, on
+			}
 		}
 	}
-	return novelty
+	return w
 }
 
 // quote scans the strongest value again, if the view was read and there is one, keeps its stretch and tells what class of attack
