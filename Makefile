@@ -90,7 +90,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: fuzz-long
-fuzz-long: ## every fuzz target 2,000,000 times, whole transactions 100,000 times, into docs/performance.md; takes hours
+fuzz-long: ## every fuzz target 2,000,000 times, the slow ones (whole transactions …) 100,000 times, into docs/performance.md; takes hours
 	set -o pipefail && scripts/fuzz 2000000x 100000x | tee /dev/stderr | (cd performance && go run . record fuzz --into ../docs/performance.md)
 
 .PHONY: train
