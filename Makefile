@@ -96,7 +96,7 @@ fuzz-long: ## every fuzz target 2,000,000 times, the slow ones (whole transactio
 .PHONY: train
 train: ## train the embedded model on the data sets in DATA=DIR (OUT=FILE.model for another place)
 	@[ -n "$(DATA)" ] || { echo 'make train: DATA is missing: make train DATA=DIR, with DIR holding $(TRAIN) and $(TUNE)'; exit 1; }
-	go run ./cmd/mlverdict train --output $(OUT) $(if $(CACHE),--cache $(CACHE)) --tune $(DATA)/$(TUNE) $(addprefix $(DATA)/,$(TRAIN))
+	go run ./cmd/mlverdict train $(TRAINING) --output $(OUT) $(if $(CACHE),--cache $(CACHE)) --tune $(DATA)/$(TUNE) $(addprefix $(DATA)/,$(TRAIN))
 
 .PHONY: evaluate
 evaluate: ## count what is denied of the request files in DATA=DIR, at paranoia level PL (1)

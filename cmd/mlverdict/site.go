@@ -130,7 +130,7 @@ func readSummary(path string, base *model.Model) (*training.Summary, error) {
 
 // aloneWithBase refuses flags that say how to train a model from nothing.
 func aloneWithBase(flags *pflag.FlagSet) error {
-	for _, name := range []string{"tune", "schema", "trees", "subsample", "seed"} {
+	for _, name := range []string{"tune", "schema", "trees", "subsample", "seed", "augment"} {
 		if flags.Changed(name) {
 			return usagef("--base and --%s given (a model that is adapted keeps what it is; want one of them)", name)
 		}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"slices"
 	"strings"
 
@@ -48,9 +47,10 @@ hash of the name) is used: the other half is left for "evaluate --half test". Of
 by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
-CRS's own word lists, put into the shortest texts that mean harm, and payloads of grammars of our own are attack text too;
-a little noise with the structure of data formats is normal text. Payloads drawn by --seed are put into requests of the
-benign rows and replayed: alone and within normal text, with the attack requests, they weigh the forest's leaves.
+CRS's own word lists, put into the shortest texts that mean harm, are attack text too. So is what --augment makes up:
+payloads of grammars of our own; a little noise with the structure of data formats is normal text; and payloads drawn by
+--seed are put into requests of the benign rows and replayed: alone and within normal text, with the attack requests, they
+weigh the forest's leaves. With --augment=false rows and word lists alone train, and attack requests alone weigh.
 
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.
@@ -79,6 +79,7 @@ Where FILE.model is a symbolic link, what it leads to is written, and the others
 	f.Var(&bounded{&o.params.Forest.Trees, 1, 4096}, "trees", "`NUMBER` of trees of the forest, 1 to 4096")
 	f.Var(&bounded{&o.params.Forest.Subsample, 2, 1 << 16}, "subsample", "`NUMBER` of normal requests that a tree is grown from, ψ, 2 to 65536")
 	f.Uint64Var(&o.params.Seed, "seed", o.params.Seed, "seed of every random choice")
+	f.BoolVar(&o.params.Augment, "augment", o.params.Augment, "train on made-up texts, too; =false shows what they are worth")
 	cacheFlag(cmd, &o.cache)
 	return cmd
 }
@@ -118,7 +119,7 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	if err != nil {
 		return err
 	}
-	if err := writeModel(o.files, m, corpus.Manifest(), training.Card(m, corpus)); err != nil {
+	if err := writeModel(o.files, m, corpus.Manifest(), training.Card(m, corpus, o.params)); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
@@ -159,9 +160,6 @@ func warnOfFew(stderr io.Writer, c *training.Corpus) {
 	}
 }
 
-// mostEmbedded is how many bare payloads are put into requests at most, and no more than there are normal requests.
-const mostEmbedded = 4000
-
 // corpus gathers what the model is trained on. Rows that could not be used are a skippedRows beside it.
 func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr io.Writer, files []string) (*training.Corpus, error) {
 	var c training.Corpus
@@ -201,14 +199,11 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
 	}
-	for payload := range training.Grammars(o.params.Seed) {
-		c.AddAttack(&replay.Recorded{Request: payload})
-		payloads = append(payloads, payload)
-	}
-	embedded := min(mostEmbedded, len(payloads), len(envelopes))
-	fmt.Fprintf(stderr, "putting %d payloads into requests\n", embedded)
-	if err := c.Embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(o.params.Seed, 1))); err != nil {
-		return nil, err
+	if o.params.Augment {
+		fmt.Fprintln(stderr, "putting payloads into requests")
+		if err := c.AddAugmented(ctx, cache, payloads, envelopes, o.params.Seed); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.AddLexicon(coreruleset.FS); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ var cardTemplate = template.Must(template.New("card").Parse(cardText))
 
 // Card writes the model card (Mitchell et al., Model Cards for Model Reporting, 2019): what the model is, what it was
 // trained and calibrated on, and what is known of its limits. It is deterministic.
-func Card(m *model.Model, c *Corpus) []byte {
+func Card(m *model.Model, c *Corpus, p Params) []byte {
 	sources := map[string]int{}
 	for i := range c.Normal {
 		sources[c.Normal[i].Set]++
@@ -34,7 +34,7 @@ func Card(m *model.Model, c *Corpus) []byte {
 	}
 	return execute(cardTemplate, map[string]any{
 		"ID": m.ID(), "Bytes": len(m.Bytes()), "Parts": m.Parts(),
-		"Sources": sources, "Attacks": attacks, "Levels": levels,
+		"Sources": sources, "Attacks": attacks, "Augmented": p.Augment, "Levels": levels,
 	})
 }
 

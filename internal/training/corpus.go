@@ -135,9 +135,23 @@ func (c *Corpus) AddHarmful(rec *replay.Recorded, group, payload string) {
 	}
 }
 
-// Embed puts up to n payloads, as many of each class, into envelopes (see [augment.Embedded]), replays them and takes them
+// mostEmbedded is how many bare payloads are put into requests at most, and no more than there are envelopes.
+const mostEmbedded = 4000
+
+// AddAugmented takes what is made up: payloads of [Grammars], and requests that carry some of all bare payloads.
+func (c *Corpus) AddAugmented(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, seed uint64) error {
+	payloads = slices.Clone(payloads)
+	for payload := range Grammars(seed) {
+		c.AddAttack(&replay.Recorded{Request: payload})
+		payloads = append(payloads, payload)
+	}
+	embedded := min(mostEmbedded, len(payloads), len(envelopes))
+	return c.embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(seed, 1)))
+}
+
+// embed puts up to n payloads, as many of each class, into envelopes (see [augment.Embedded]), replays them and takes them
 // as harmful requests.
-func (c *Corpus) Embed(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) error {
+func (c *Corpus) embed(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, n int, rng *rand.Rand) error {
 	var requests, carried []*traffic.Request
 	for request, payload := range augment.Embedded(balanced(payloads, n, rng), envelopes, n, rng) {
 		requests, carried = append(requests, request), append(carried, payload)

@@ -112,7 +112,7 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 			}
 		}
 	}
-	for i, text := range noise(p.Seed) {
+	for i, text := range p.noise() {
 		f := &parts[i%folds]
 		f.samples = append(f.samples, evidence.Sample{Text: text, Weight: 1})
 	}
@@ -133,8 +133,11 @@ var noiseFamilies = []string{"ascii", "printable", "ascii-script", "uri", "user-
 // noiseTexts is the number of texts of each family.
 const noiseTexts = 300
 
-func noise(seed uint64) (texts []string) {
-	rng := rand.New(rand.NewPCG(seed, 4))
+func (p *Params) noise() (texts []string) {
+	if !p.Augment {
+		return nil
+	}
+	rng := rand.New(rand.NewPCG(p.Seed, 4))
 	for _, family := range augment.Families() {
 		if !slices.Contains(noiseFamilies, family.Name) {
 			continue

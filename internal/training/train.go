@@ -20,6 +20,7 @@ type Params struct {
 	Schema    *features.Schema
 	Forest    forest.Params
 	Seed      uint64
+	Augment   bool   // learn from noise and weigh by attacks in context; the corpus has what [Corpus.AddAugmented] made up
 	NGrams    int    // n-grams that the payload chains keep
 	Carriers  uint32 // a word of normal traffic is known by name when at least so many requests carry it
 	AttackUse uint32 // a word of attacks, when at least so many payloads do
@@ -30,7 +31,7 @@ func Defaults() Params {
 	return Params{
 		Schema: features.Verdict,
 		Forest: forest.Params{Trees: 300, Subsample: 128},
-		Seed:   1,
+		Seed:   1, Augment: true,
 		NGrams: 150_000, Carriers: 20, AttackUse: 3,
 	}
 }
@@ -61,7 +62,7 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 		return nil, err
 	}
 	if p.Schema == features.Verdict {
-		if parts.Forest, err = c.weigh(parts.Forest, measures, rand.New(rand.NewPCG(p.Seed, 2))); err != nil {
+		if parts.Forest, err = c.weigh(parts.Forest, measures, p); err != nil {
 			return nil, err
 		}
 	}
@@ -76,8 +77,9 @@ func extractor(p *model.Parts) *features.Extractor {
 	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
 }
 
-// weigh learns the leaf weights of a forest from what CRS flags.
-func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, rng *rand.Rand) (*forest.Forest, error) {
+// weigh learns the leaf weights of a forest from what CRS flags. Without flagged requests of both kinds every leaf counts the
+// same, as in a forest that nobody weighed.
+func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, p Params) (*forest.Forest, error) {
 	var rows [][]float32
 	var harmful []bool
 	add := func(x *features.Extractor, v *request.View, attack bool) {
@@ -88,7 +90,11 @@ func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, rn
 	for i := range c.Normal {
 		add(measures[fold(c.Normal[i].Group)], &c.Normal[i].View, false)
 	}
-	contexts := c.contexts()
+	var contexts []string
+	if p.Augment {
+		contexts = c.contexts()
+	}
+	rng := rand.New(rand.NewPCG(p.Seed, 2))
 	for i := range c.Harmful {
 		h := &c.Harmful[i]
 		x := measures[fold(h.Group)]
@@ -98,7 +104,7 @@ func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, rn
 		}
 	}
 	if !slices.Contains(harmful, true) || !slices.Contains(harmful, false) {
-		return f, nil // nothing to weigh by: too little traffic that CRS flags
+		return f, nil
 	}
 	return f.Weigh(rows, harmful)
 }

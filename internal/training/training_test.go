@@ -97,7 +97,7 @@ func TestTrainIsDeterministic(t *testing.T) {
 			second := made().corpus(t)
 			again := train(t, second, p)
 			assert.Equal(t, m.Bytes(), again.Bytes())
-			assert.Equal(t, training.Card(m, first), training.Card(again, second))
+			assert.Equal(t, training.Card(m, first, p), training.Card(again, second, p))
 			p.Seed++
 			assert.NotEqual(t, m.Bytes(), train(t, first, p).Bytes())
 		})
@@ -179,7 +179,7 @@ func TestCard(t *testing.T) {
 	r := made()
 	c := r.corpus(t)
 	m := train(t, c, small())
-	card := string(training.Card(m, c))
+	card := string(training.Card(m, c, small()))
 	assert.Contains(t, card, m.ID())
 	assert.Contains(t, card, "| synthetic-benign | 80 |")
 	for _, f := range m.Parts().Schema.Features {
@@ -193,6 +193,32 @@ func TestCard(t *testing.T) {
 			assert.NotContains(t, card, row.URI)
 		}
 	}
+}
+
+// Without augmentation no noise corrects the chains, and rows weigh the leaves as they came: attack requests, if there are any.
+func TestTrainWithoutAugmentation(t *testing.T) {
+	p := small()
+	p.Augment = false
+	r := made()
+	c := r.corpus(t)
+	with, without := train(t, c, small()), train(t, c, p)
+	chains := func(m *model.Model) []byte {
+		b, err := m.Parts().Chains.AppendBinary(nil)
+		require.NoError(t, err)
+		return b
+	}
+	assert.NotEqual(t, chains(with), chains(without))
+	assert.Equal(t, without.Bytes(), train(t, c, p).Bytes())
+	assert.Contains(t, string(training.Card(without, c, p)), "None (`--augment=false`)")
+	assert.NotContains(t, string(training.Card(with, c, small())), "--augment=false")
+
+	assert.True(t, without.Parts().Forest.Weighed())
+	assert.Contains(t, string(training.Card(without, c, p)), "weighed the leaves of")
+	r.attacks = slices.DeleteFunc(r.attacks, func(row *traffic.Request) bool { return !row.IsPayload() })
+	bare := r.corpus(t)
+	unweighed := train(t, bare, p)
+	assert.False(t, unweighed.Parts().Forest.Weighed())
+	assert.Contains(t, string(training.Card(unweighed, bare, p)), "no leaf is weighed")
 }
 
 // The halves are fixed for ever: figures of two versions are comparable only on the same half.
