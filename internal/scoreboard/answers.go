@@ -24,6 +24,7 @@ func (r *Result) Ask(d *Data, m *model.Model) {
 	for level := 1; level <= Levels; level++ {
 		at := answers[level-1]
 		r.Classes[level-1] = classReports(d.Test, at)
+		r.Article[level-1] = articleReports(d.Test, at)
 		r.Histograms[level-1] = histogram(d.Test, at, level)
 		r.WAF[level-1] = balanced(d.Test, at, level)
 		r.GoTestWAF[level-1] = goTestWAFScores(d.Test, at, level)

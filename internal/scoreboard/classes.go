@@ -22,65 +22,111 @@ type ClassReport struct {
 // benignClass is what a request is that is no attack.
 const benignClass = "benign"
 
+// The averages of a class table.
+const (
+	MicroAverage    = "micro average"
+	MacroAverage    = "macro average"
+	WeightedAverage = "weighted average"
+)
+
+// classCount counts the rows of a class: how many are of it, are said to be, and both.
+type classCount struct{ is, said, both int }
+
 // classReports compares the class that the model gives in mode ml_only with the label's. Rows of the side comparison
 // stay out.
 func classReports(samples []Sample, answers []answer) []ClassReport {
-	type count struct{ is, said, both int }
-	counts := map[string]*count{}
-	of := func(class string) *count {
-		if counts[class] == nil {
-			counts[class] = &count{}
+	counts := countClasses(samples, answers, (*Sample).evaluatedClass)
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(counts)), func(name string) bool { return name == benignClass })
+	reports := reportsOf(counts, append([]string{benignClass}, names...))
+	var micro classCount
+	for _, c := range counts {
+		micro.is, micro.said, micro.both = micro.is+c.is, micro.said+c.said, micro.both+c.both
+	}
+	return append(reports, newClassReport(MicroAverage, micro), macroAverage(reports), weightedAverage(reports))
+}
+
+// articleReports is the table of the three classes that the article has, and of no other rows: normal requests of the browsing
+// sites, SQL injection and cross-site scripting. Any other class that the model names is wrong.
+func articleReports(samples []Sample, answers []answer) []ClassReport {
+	sqli, xss := evidence.SQLi.String(), evidence.XSS.String()
+	counts := countClasses(samples, answers, func(s *Sample) string {
+		class := s.evaluatedClass()
+		if class == sqli || class == xss || class == benignClass && s.Set == browsing {
+			return class
 		}
-		return counts[class]
+		return ""
+	})
+	reports := reportsOf(counts, []string{benignClass, sqli, xss})
+	return append(reports, macroAverage(reports), weightedAverage(reports))
+}
+
+// evaluatedClass is the class that a row's label says, empty for the rows that stay out of class tables.
+func (s *Sample) evaluatedClass() string {
+	switch {
+	case !s.Counted() || s.Engine != 0:
+		return ""
+	case s.Label == traffic.Attack:
+		return evidence.ClassOf(s.Class).String()
+	}
+	return benignClass
+}
+
+// countClasses counts the rows to which is gives a class.
+func countClasses(samples []Sample, answers []answer, is func(*Sample) string) map[string]classCount {
+	counts := map[string]classCount{}
+	add := func(class string, n classCount) {
+		c := counts[class]
+		counts[class] = classCount{c.is + n.is, c.said + n.said, c.both + n.both}
 	}
 	for i := range samples {
-		s := &samples[i]
-		if !s.Counted() || s.Engine != 0 {
+		is, said := is(&samples[i]), benignClass
+		if is == "" {
 			continue
-		}
-		is, said := benignClass, benignClass
-		if s.Label == traffic.Attack {
-			is = evidence.ClassOf(s.Class).String()
 		}
 		if answers[i].flags() {
 			said = answers[i].class.String()
 		}
-		of(is).is++
-		of(said).said++
+		add(is, classCount{is: 1})
+		add(said, classCount{said: 1})
 		if is == said {
-			of(is).both++
+			add(is, classCount{both: 1})
 		}
 	}
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(counts)), func(name string) bool { return name == benignClass })
-	var reports []ClassReport
-	var micro count
-	for _, name := range append([]string{benignClass}, names...) {
-		c := of(name)
-		reports = append(reports, newClassReport(name, c.is, c.said, c.both))
-		micro.is, micro.said, micro.both = micro.is+c.is, micro.said+c.said, micro.both+c.both
-	}
-	classes := reports
-	mean := func(name string, weight func(*ClassReport) float64) ClassReport {
-		sum := ClassReport{Class: name, Requests: micro.is}
-		total := 0.0
-		for i := range classes {
-			w := weight(&classes[i])
-			total += w
-			sum.Precision += w * classes[i].Precision
-			sum.Recall += w * classes[i].Recall
-			sum.F1 += w * classes[i].F1
-		}
-		sum.Precision, sum.Recall, sum.F1 = rounded(sum.Precision/total), rounded(sum.Recall/total), rounded(sum.F1/total)
-		return sum
-	}
-	return append(classes,
-		newClassReport("micro average", micro.is, micro.said, micro.both),
-		mean("macro average", func(*ClassReport) float64 { return 1 }),
-		mean("weighted average", func(c *ClassReport) float64 { return float64(c.Requests) }))
+	return counts
 }
 
-func newClassReport(name string, is, said, both int) ClassReport {
-	return ClassReport{name, is, rounded(share(both, said)), rounded(share(both, is)), rounded(share(2*both, is+said))}
+func reportsOf(counts map[string]classCount, classes []string) (reports []ClassReport) {
+	for _, class := range classes {
+		reports = append(reports, newClassReport(class, counts[class]))
+	}
+	return reports
+}
+
+func macroAverage(classes []ClassReport) ClassReport {
+	return average(MacroAverage, classes, func(*ClassReport) float64 { return 1 })
+}
+
+func weightedAverage(classes []ClassReport) ClassReport {
+	return average(WeightedAverage, classes, func(c *ClassReport) float64 { return float64(c.Requests) })
+}
+
+func average(name string, classes []ClassReport, weight func(*ClassReport) float64) ClassReport {
+	sum, total := ClassReport{Class: name}, 0.0
+	for i := range classes {
+		c := &classes[i]
+		w := weight(c)
+		total += w
+		sum.Requests += c.Requests
+		sum.Precision += w * c.Precision
+		sum.Recall += w * c.Recall
+		sum.F1 += w * c.F1
+	}
+	sum.Precision, sum.Recall, sum.F1 = rounded(sum.Precision/total), rounded(sum.Recall/total), rounded(sum.F1/total)
+	return sum
+}
+
+func newClassReport(name string, n classCount) ClassReport {
+	return ClassReport{name, n.is, rounded(share(n.both, n.said)), rounded(share(n.both, n.is)), rounded(share(2*n.both, n.is+n.said))}
 }
 
 // share is n of total, 0 of nothing.

@@ -16,13 +16,20 @@ import (
 var markdownText string
 
 var markdown = template.Must(template.New("results").Funcs(template.FuncMap{
-	"levels": func() []int { return []int{1, 2, 3, 4} },
-	"cuts":   func() []int { return []int{Cleared90, Cleared95, Cleared99, Cleared995} },
-	"point":  PointName,
-	"dec":    func(n int) int { return n - 1 },
-	"top":    func(n int, rules []VetoedRule) []VetoedRule { return rules[:min(n, len(rules))] },
-	"share":  func(n, total int) string { return Percent(n, total) },
+	"levels":  func() []int { return []int{1, 2, 3, 4} },
+	"cuts":    func() []int { return []int{Cleared90, Cleared95, Cleared99, Cleared995} },
+	"point":   PointName,
+	"dec":     func(n int) int { return n - 1 },
+	"top":     func(n int, rules []VetoedRule) []VetoedRule { return rules[:min(n, len(rules))] },
+	"classes": func(level int, reports []ClassReport) classTable { return classTable{level, reports} },
+	"share":   func(n, total int) string { return Percent(n, total) },
 }).Parse(markdownText))
+
+// classTable is a table of classes at a paranoia level.
+type classTable struct {
+	Level   int
+	Reports []ClassReport
+}
 
 // Markdown writes the tables. plots is the folder, relative to the page, that holds the plots; empty leaves them out.
 func (r *Result) Markdown(plots string) (string, error) {

@@ -49,6 +49,7 @@ type Result struct {
 	Curves     []Curve               `json:"curves"`
 	Histograms [Levels]Histogram     `json:"histograms"` // by paranoia level
 	Classes    [Levels][]ClassReport `json:"classes"`    // in mode ml_only, by paranoia level
+	Article    [Levels][]ClassReport `json:"article"`    // the same of the article's three classes alone
 	WAF        [Levels]Balanced      `json:"waf_comparison"`
 	GoTestWAF  [Levels]GoTestWAF     `json:"gotestwaf"`
 	Rules      [Levels][]VetoedRule  `json:"rules"`

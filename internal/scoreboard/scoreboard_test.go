@@ -239,6 +239,25 @@ func TestClassReports(t *testing.T) {
 	assert.Equal(t, want, classReports(samples, answers))
 }
 
+// The article's table holds browsing, SQL injection and cross-site scripting; a class beside them is nobody's hit.
+func TestArticleReports(t *testing.T) {
+	sample := func(set, label, class string) Sample {
+		return Sample{Request: &traffic.Request{Set: set, Label: label, Class: class}}
+	}
+	samples := []Sample{
+		sample(browsing, traffic.Benign, ""), sample(browsing, traffic.Benign, ""), sample(training.HardSet, traffic.Benign, ""),
+		sample("attack-mgm", traffic.Attack, "sqli"), sample("attack-mgm", traffic.Attack, "sqli"), sample("attack-mgm", traffic.Attack, "xss"),
+		sample("attack-mgm", traffic.Attack, "rce"), sample(csic, traffic.Attack, "sqli"),
+	}
+	answers := []answer{{score: 90}, {10, evidence.XSS}, {10, evidence.XSS}, {10, evidence.SQLi}, {10, evidence.RCE}, {10, evidence.XSS},
+		{10, evidence.SQLi}, {score: 90}}
+	want := []ClassReport{
+		{"benign", 2, 1, 0.5, 0.6667}, {"sqli", 2, 1, 0.5, 0.6667}, {"xss", 1, 0.5, 1, 0.6667},
+		{"macro average", 5, 0.8333, 0.6667, 0.6667}, {"weighted average", 5, 0.9, 0.6, 0.6667},
+	}
+	assert.Equal(t, want, articleReports(samples, answers))
+}
+
 func TestGoTestWAF(t *testing.T) {
 	flagged := request.View{Earned: [4]int{5}, Limit: 5}
 	passed := request.View{Limit: 5}
