@@ -122,6 +122,15 @@ robustness: ## try the model on noise, and on padded and mutated attacks, of the
 	go run ./cmd/mlverdict robustness mutation $(MUTATION) --markdown docs/robustness.md $(addprefix $(DATA)/,$(ATTACKS))
 	go run ./cmd/mlverdict robustness adversarial $(ADVERSARIAL) --markdown docs/robustness.md $(addprefix $(DATA)/,$(ATTACKS))
 
+.PHONY: augmentation
+augmentation: ## train a model without data augmentation on DATA=DIR and hold the embedded one against it; into docs/robustness.md
+	@[ -n "$(DATA)" ] || { echo 'make augmentation: DATA is missing: make augmentation DATA=DIR, with DIR holding what make train and make scoreboard take'; exit 1; }
+	plain=$$(mktemp -d) && \
+	$(MAKE) train TRAINING=--augment=false OUT=$$plain/plain.model && \
+	go run ./cmd/mlverdict robustness augmentation $(AUGMENTATION) --before $$plain/plain.model $(if $(CACHE),--cache $(CACHE)) \
+		--markdown docs/robustness.md $(DATA) && \
+	rm -r $$plain
+
 .PHONY: one-class
 one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR
 	@[ -n "$(DATA)" ] || { echo 'make one-class: DATA is missing: make one-class DATA=DIR'; exit 1; }

@@ -27,7 +27,7 @@ or JSON, and gives the same figures for the same model and seed.`,
 		},
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newNoiseCommand(), newPaddingCommand(), newMutationCommand(), newAdversarialCommand())
+	cmd.AddCommand(newNoiseCommand(), newPaddingCommand(), newMutationCommand(), newAdversarialCommand(), newAugmentationCommand())
 	return cmd
 }
 

@@ -21,24 +21,35 @@ import (
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
-// suiteOptions are those of every suite that takes attacks.
-type suiteOptions struct {
-	model    string
+// sectionOptions are those of every suite on attacks and models.
+type sectionOptions struct {
 	seed     uint64
-	levels   []int
 	format   string
 	markdown string
 	skipped  error // rows that could not be used
 }
 
-func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
+// flags declares them; json says of --format more about that.
+func (o *sectionOptions) flags(cmd *cobra.Command, json string) {
 	o.format = "markdown"
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
-	f.IntSliceVar(&o.levels, "paranoia", levels, "paranoia `LEVELS` of CRS")
-	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json, which quotes payloads")
+	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json"+json)
 	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on this suite to write anew, too")
+}
+
+// suiteOptions are those of every suite that takes attacks.
+type suiteOptions struct {
+	sectionOptions
+	model  string
+	levels []int
+}
+
+func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
+	o.sectionOptions.flags(cmd, ", which quotes payloads")
+	f := cmd.Flags()
+	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
+	f.IntSliceVar(&o.levels, "paranoia", levels, "paranoia `LEVELS` of CRS")
 }
 
 // load reads the model and the payloads of the attacks in the files. With mutable, only those that can be mutated.
@@ -78,33 +89,47 @@ func (o *suiteOptions) attacks(files []string, stderr io.Writer, mutable bool) (
 	}
 	rows.finish()
 	o.skipped = rows.err()
+	list := o.usable(&found, stderr)
+	if mutable {
+		list = o.mutable(list, stderr)
+	}
+	if len(list) == 0 {
+		return nil, errors.Join(o.skipped, errNoAttack)
+	}
+	return list, nil
+}
+
+var errNoAttack = errors.New("no attack that this suite can use in these files (want rows labelled attack, see docs/requests.md)")
+
+// usable lists what was found and says what was left out.
+func (o *sectionOptions) usable(found *robustness.Attacks, stderr io.Writer) []robustness.Attack {
 	if found.LeftOut > 0 {
 		fmt.Fprintf(stderr, "mlverdict: %d attacks left out: their payload does not stand alone in one argument\n", found.LeftOut)
 	}
-	if mutable {
-		all := len(found.List)
-		found.List = slices.DeleteFunc(found.List, func(a robustness.Attack) bool {
-			_, _, ok := mutate.Any(mutate.For(a.Class), a.Payload, o.rng())
-			return !ok
-		})
-		if n := all - len(found.List); n > 0 {
-			fmt.Fprintf(stderr, "mlverdict: %d payloads left out: no mutator finds a place in them (there are some for %s)\n", n, strings.Join(mutate.Classes(), ", "))
+	return found.List
+}
+
+// mutable lists the attacks that can be mutated and says what was left out.
+func (o *sectionOptions) mutable(attacks []robustness.Attack, stderr io.Writer) (list []robustness.Attack) {
+	for _, a := range attacks {
+		if _, _, ok := mutate.Any(mutate.For(a.Class), a.Payload, o.rng()); ok {
+			list = append(list, a)
 		}
 	}
-	if len(found.List) == 0 {
-		return nil, errors.Join(o.skipped, errors.New("no attack that this suite can use in these files (want rows labelled attack, see docs/requests.md)"))
+	if n := len(attacks) - len(list); n > 0 {
+		fmt.Fprintf(stderr, "mlverdict: %d payloads left out: no mutator finds a place in them (there are some for %s)\n", n, strings.Join(mutate.Classes(), ", "))
 	}
-	return found.List, nil
+	return list
 }
 
 // rng draws which attacks are used.
-func (o *suiteOptions) rng() *rand.Rand { return rand.New(rand.NewPCG(o.seed, 0)) }
+func (o *sectionOptions) rng() *rand.Rand { return rand.New(rand.NewPCG(o.seed, 0)) }
 
 // suiteReport is what a suite measured.
 type suiteReport interface{ Markdown(command string) string }
 
 // write prints a report and puts it into the page.
-func (o *suiteOptions) write(stdout io.Writer, suite string, r suiteReport, command string) error {
+func (o *sectionOptions) write(stdout io.Writer, suite string, r suiteReport, command string) error {
 	page := r.Markdown(command)
 	var err error
 	if o.format == "json" {

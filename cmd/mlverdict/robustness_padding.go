@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +52,7 @@ func (o *paddingOptions) run(ctx context.Context, stdout, stderr io.Writer, file
 	}
 	suite := robustness.Padding{
 		Model: m, ModelPath: o.model, Seed: o.seed, Attacks: robustness.Draw(attacks, o.payloads, robustness.Short, o.rng()),
-		Sizes:  slices.DeleteFunc(slices.Clone(robustness.PaddingSizes), func(size int) bool { return size > 1000*o.most }),
+		Sizes:  robustness.SizesUpTo(o.most),
 		Levels: o.levels, Whole: o.whole,
 	}
 	bar := newBar(int64(suite.Steps()), stderr, "padding")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,12 +48,7 @@ other half tests; attacks come from sources that nothing was trained on.
 The result is JSON. The same data and model give the same bytes. An interrupted run goes on where it stopped.`,
 		Example: `  mlverdict scoreboard data
   mlverdict scoreboard --model site.model -o scoreboard.json --markdown results.md --images img data`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/requests.md")
-			}
-			return nil
-		},
+		Args: scoreboardFolder,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0])
 		},
@@ -70,6 +66,14 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 	f.StringVar(&o.keep, "keep", "", "`FILE` of a former result on the same data: take its other contenders' figures over")
 	o.declare(cmd)
 	return cmd
+}
+
+// scoreboardFolder is the argument check of the commands that read a scoreboard's folder.
+func scoreboardFolder(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/requests.md")
+	}
+	return nil
 }
 
 func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, dir string) error {
@@ -90,9 +94,7 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 		return err
 	}
 	defer cache.Close()
-	data, err := scoreboard.Load(dir, func(file string, f func(*replay.Recorded)) error {
-		return eachRecording(ctx, cache, stderr, filepath.Base(file), []string{file}, f)
-	})
+	data, err := loadScoreboard(ctx, cache, stderr, dir)
 	if err != nil {
 		return err
 	}
@@ -164,6 +166,13 @@ func (o *scoreboardOptions) former() (*scoreboard.Result, error) {
 	return scoreboard.Read(o.keep)
 }
 
+// loadScoreboard reads the folder of a scoreboard.
+func loadScoreboard(ctx context.Context, cache *replay.Cache, stderr io.Writer, dir string) (*scoreboard.Data, error) {
+	return scoreboard.Load(dir, func(file string, f func(*replay.Recorded)) error {
+		return eachRecording(ctx, cache, stderr, filepath.Base(file), []string{file}, f)
+	})
+}
+
 // checkLeaks compares the test with the model's manifest.
 func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 	path := o.manifest
@@ -172,11 +181,20 @@ func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 			data.Notes = append(data.Notes, "No --manifest was given: nobody checked that the embedded model was not trained on the test.")
 			return nil
 		}
-		path = strings.TrimSuffix(o.model, ".model") + ".manifest.gz"
+		path = modelFiles(o.model)[1]
 	}
+	err := checkLeaks(data, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w (name it with --manifest)", err)
+	}
+	return err
+}
+
+// checkLeaks compares the test with a manifest.
+func checkLeaks(data *scoreboard.Data, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("scoreboard: the model's manifest: %w (name it with --manifest)", err)
+		return fmt.Errorf("scoreboard: the model's manifest: %w", err)
 	}
 	defer file.Close()
 	manifest, err := scoreboard.ReadManifest(file)

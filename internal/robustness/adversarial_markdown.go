@@ -16,20 +16,30 @@ func (r *AdversarialReport) Markdown(command string) string {
 		"it is. *Evades*: a mutated payload that does the same is not denied. *Cleared*: of these, CRS still denies it and the model\n"+
 		"clears it; the others are where they would be without the model.\n\n", r.Budget)
 	b.WriteString("| defence | class | attacks | passes bare | evades | of those denied | cleared | holds | queries |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
-	for i := 0; i < len(r.Cells); {
-		total := AdversarialCell{Defence: r.Cells[i].Defence, Class: "all"}
-		for ; i < len(r.Cells) && r.Cells[i].Defence == total.Defence; i++ {
-			c := &r.Cells[i]
-			c.row(&b)
-			total.Attacks += c.Attacks
-			total.Passes += c.Passes
-			total.Evades += c.Evades
-			total.ByModel += c.ByModel
-			total.Queries += c.Queries
+	for _, total := range r.totals() {
+		for i := range r.Cells {
+			if c := &r.Cells[i]; c.Defence == total.Defence {
+				c.row(&b)
+			}
 		}
 		total.row(&b)
 	}
 	return b.String()
+}
+
+// totals adds up the classes, a cell for each defence.
+func (r *AdversarialReport) totals() (list []AdversarialCell) {
+	at := map[AdversarialCell]int{}
+	for i := range r.Cells {
+		c := &r.Cells[i]
+		total := entry(&list, at, AdversarialCell{Defence: c.Defence, Class: "all"})
+		total.Attacks += c.Attacks
+		total.Passes += c.Passes
+		total.Evades += c.Evades
+		total.ByModel += c.ByModel
+		total.Queries += c.Queries
+	}
+	return list
 }
 
 func (c *AdversarialCell) row(b *strings.Builder) {

@@ -18,6 +18,11 @@ const Short = 12
 // PaddingSizes are the lengths of the text around a payload, in bytes; through CRS, only those up to the third.
 var PaddingSizes = []int{1_000, 10_000, 100_000, 1_000_000}
 
+// SizesUpTo lists the sizes of up to so many kB.
+func SizesUpTo(kB int) []int {
+	return slices.DeleteFunc(slices.Clone(PaddingSizes), func(size int) bool { return size > 1000*kB })
+}
+
 // throughCRS is the largest padding that is sent through CRS, which takes more than linear time.
 const throughCRS = 100_000
 
