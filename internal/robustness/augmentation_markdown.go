@@ -16,8 +16,8 @@ func (r *AugmentationReport) Markdown(command string) string {
 		command, r.Before, r.After, r.Seed)
 	b.WriteString("*Before* is a model that was trained on rows alone, *after* one that learned from made-up texts, too (docs/augmentation.md).\n" +
 		"Both answer the same texts and requests. *denied*: by CRS and by the model at its default threshold; *classes*: in mode `ml_only`, of\n" +
-		"the article's classes on requests of just these, and of all. ↓: lower is better, and in brackets is what of it augmentation takes away\n" +
-		"or adds. Where nothing was to be counted stands a dash.\n\n")
+		"the article's classes on requests of just these, and of all. Padding, mutations and the search count what the same model denied\n" +
+		"before, so the two models' bases differ. ↓: lower is better, and in brackets stands by how much it changes. A dash: nothing to count.\n\n")
 	b.WriteString("| part | figure |")
 	for level := 1; level <= request.ParanoiaLevels; level++ {
 		fmt.Fprintf(&b, " paranoia level %d |", level)
