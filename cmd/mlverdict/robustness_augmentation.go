@@ -62,8 +62,14 @@ func (o *augmentationOptions) run(ctx context.Context, stdout, stderr io.Writer,
 	if o.before == "" {
 		return usagef("no model that was trained without augmentation (want --before FILE; see train --augment=false)")
 	}
+	inputs, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		return err
+	}
+	if err := checkOutput("--markdown", &o.markdown, append(inputs, o.before, o.after)...); err != nil {
+		return err
+	}
 	suite := robustness.Augmentation{Before: robustness.Candidate{Path: o.before}, After: robustness.Candidate{Path: o.after}, Seed: o.seed}
-	var err error
 	for _, c := range []*robustness.Candidate{&suite.Before, &suite.After} {
 		if c.Model, err = loadModel(c.Path); err != nil {
 			return err
@@ -108,7 +114,7 @@ func (o *augmentationOptions) data(ctx context.Context, stderr io.Writer, dir st
 		if path == "" {
 			continue // the embedded model has no file beside it
 		}
-		if err := checkLeaks(data, modelFiles(path)[1]); err != nil {
+		if err := checkLeaks(data, manifestOf(path)); err != nil {
 			return nil, err
 		}
 	}

@@ -181,7 +181,7 @@ func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 			data.Notes = append(data.Notes, "No --manifest was given: nobody checked that the embedded model was not trained on the test.")
 			return nil
 		}
-		path = modelFiles(o.model)[1]
+		path = manifestOf(o.model)
 	}
 	err := checkLeaks(data, path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -189,6 +189,9 @@ func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 	}
 	return err
 }
+
+// manifestOf is the manifest that train wrote beside a model.
+func manifestOf(model string) string { return strings.TrimSuffix(model, ".model") + ".manifest.gz" }
 
 // checkLeaks compares the test with a manifest.
 func checkLeaks(data *scoreboard.Data, path string) error {
