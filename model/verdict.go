@@ -16,8 +16,8 @@ import (
 type Verdict struct {
 	Score       int                   // 1..99, low = attack; 0 = not scored
 	Anomaly     float64               // the forest's anomaly, 0..1, high = unlike normal traffic
-	Class       evidence.Class        // the class of attack that the strongest stretch of text resembles most
-	ClassScores [evidence.Classes]int // for each class, the score on the same scale; 99 where the text speaks against it
+	Class       evidence.Class        // the class of attack that the strongest stretch of text and the rules that matched resemble most
+	ClassScores [evidence.Classes]int // for each class, the score on the same scale; 99 where these speak against it
 
 	mute    string // name of a schema that tells no reasons
 	found   features.Found
@@ -57,7 +57,7 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 			d.ClassScores[c] = MaxScore
 		case evidence.Class(c) == d.Class:
 			d.ClassScores[c] = d.Score
-		default: // as much less an attack of this class as the text favours the other
+		default: // as much less an attack of this class as text and rules favour the other
 			less := found.Posterior[d.Class] - p
 			d.ClassScores[c] = min(d.Score+int(math.Ceil(less*10)), MaxScore)
 		}

@@ -31,7 +31,7 @@ and CRS with the second verdict are tried at each paranoia level.
 
 A full run takes hours; the bar shows how long. With --resume it can be stopped at any time: every search that has ended is
 written down at once, and the same command takes it from there. Searches against CRS alone are taken for any model. With a
-small --budget the easiest evasions are found only.`,
+small --budget only the easiest evasions are found.`,
 		Example: `  mlverdict robustness adversarial attacks.jsonl.gz
   mlverdict robustness adversarial --payloads 20 --budget 100 --paranoia 1 attacks.jsonl.gz
   mlverdict robustness adversarial --resume searches.jsonl attacks.jsonl.gz`,
@@ -49,11 +49,14 @@ small --budget the easiest evasions are found only.`,
 }
 
 func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
+	if err := checkOutput("--resume", &o.resume, files...); err != nil {
+		return err
+	}
 	m, attacks, err := o.load(files, stderr, true)
 	if err != nil {
 		return err
 	}
-	finished, err := o.finished(files)
+	finished, err := o.finished()
 	if err != nil {
 		return err
 	}
@@ -77,12 +80,9 @@ func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, 
 }
 
 // finished opens the file of --resume; without one there is nil.
-func (o *adversarialOptions) finished(inputs []string) (*robustness.Searches, error) {
+func (o *adversarialOptions) finished() (*robustness.Searches, error) {
 	if o.resume == "" {
 		return nil, nil
-	}
-	if err := checkOutput("--resume", &o.resume, inputs...); err != nil {
-		return nil, err
 	}
 	return robustness.OpenSearches(o.resume)
 }

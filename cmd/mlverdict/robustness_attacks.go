@@ -29,12 +29,12 @@ type sectionOptions struct {
 	skipped  error // rows that could not be used
 }
 
-// flags declares them; json says of --format more about that.
-func (o *sectionOptions) flags(cmd *cobra.Command, json string) {
+// flags declares them; note ends the help of --format.
+func (o *sectionOptions) flags(cmd *cobra.Command, note string) {
 	o.format = "markdown"
 	f := cmd.Flags()
 	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
-	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json"+json)
+	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json"+note)
 	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on this suite to write anew, too")
 }
 

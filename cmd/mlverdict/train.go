@@ -47,10 +47,11 @@ hash of the name) is used: the other half is left for "evaluate --half test". Of
 by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
-CRS's own word lists, put into the shortest texts that mean harm, are attack text too. So is what --augment makes up:
-payloads of grammars of our own; a little noise with the structure of data formats is normal text; and payloads drawn by
---seed are put into requests of the benign rows and replayed: alone and within normal text, with the attack requests, they
-weigh the forest's leaves. With --augment=false rows and word lists alone train, and attack requests alone weigh.
+CRS's own word lists, put into the shortest texts that mean harm, are attack text too. --augment, the default, makes up
+more: payloads of grammars of our own are attack text; a little noise with the structure of data formats is normal text;
+and payloads drawn by --seed are put into requests of the benign rows and replayed: alone and within normal text, with the
+attack requests, they weigh the forest's leaves. With --augment=false rows and word lists alone train, and attack requests
+alone weigh.
 
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.

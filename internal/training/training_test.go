@@ -193,6 +193,11 @@ func TestCard(t *testing.T) {
 			assert.NotContains(t, card, row.URI)
 		}
 	}
+	assert.Contains(t, card, "made-up texts trained it")
+	rival := small()
+	rival.Schema = features.Thesis
+	card = string(training.Card(train(t, c, rival), c, rival))
+	assert.NotContains(t, card, "made-up texts trained it", "a schema without chains learns from normal requests alone")
 }
 
 // Without augmentation no noise corrects the chains, and rows weigh the leaves as they came: attack requests, if there are any.

@@ -81,21 +81,25 @@ func TestScanIsTheBestStretch(t *testing.T) {
 	}
 }
 
-func TestMergedCountsEqualCountsOfAll(t *testing.T) {
-	normal, _ := corpus(rand.New(rand.NewPCG(5, 6)))
-	v := Vocabulary{}
-	all, left, right := NewCounts(), NewCounts(), NewCounts()
-	for i, text := range normal {
-		all.Add(text, v, 1)
-		all.Add(text, v, 1) // a repeat does not count
-		if i%3 == 0 {
-			left.Add(text, v, 1)
-		} else {
-			right.Add(text, v, 1)
+func TestCountsInPartsEqualCountsOfAll(t *testing.T) {
+	normal, attack := corpus(rand.New(rand.NewPCG(5, 6)))
+	count := func(texts []string) (all *Counts, parts []*Counts) {
+		all, parts = NewCounts(), []*Counts{NewCounts(), NewCounts()}
+		for i, text := range texts {
+			all.Add(text, nil, 1)
+			all.Add(text, nil, 1) // a repeat does not count
+			parts[min(i%3, 1)].Add(text, nil, 1)
 		}
+		return all, parts
 	}
-	left.Merge(right)
-	assert.Equal(t, all.Grams, left.Grams)
+	allNormal, normalParts := count(normal)
+	allAttack, attackParts := count(attack)
+	whole, err := CompileChains([]*Counts{allNormal}, []*Counts{allAttack}, 2000, nil, nil)
+	require.NoError(t, err)
+	inParts, err := CompileChains(normalParts, attackParts, 2000, nil, nil)
+	require.NoError(t, err)
+	require.NotZero(t, whole.NGrams())
+	assert.Equal(t, whole.entries, inParts.entries)
 }
 
 func TestChainsRoundTrip(t *testing.T) {

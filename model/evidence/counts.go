@@ -2,10 +2,7 @@
 
 package evidence
 
-import (
-	"hash/maphash"
-	"maps"
-)
+import "hash/maphash"
 
 // seed of the hash that tells repeated texts apart; it never leaves the process.
 var textSeed = maphash.MakeSeed()
@@ -97,12 +94,4 @@ func (c *Counts) count(key uint32, g Gram, weight float32) {
 	}
 	g.Count = weight
 	c.Grams[key] = &g
-}
-
-// Merge adds other's counts to c's. The two must not hold the same texts.
-func (c *Counts) Merge(other *Counts) {
-	for key, g := range other.Grams {
-		c.count(key, *g, g.Count)
-	}
-	maps.Copy(c.seen, other.seen)
 }

@@ -228,7 +228,8 @@ func (r *Rules) odds(o occasion) odds {
 // Rarity is the probability, 0..1, that the rule matches a normal request; 0 if it never did.
 func (r *Rules) Rarity(rule int) float64 { return r.Rate(rule, anyExtent) }
 
-// Rate is the probability, 0..1, that a normal request shows a rule's match on a value of extent e; 0 if none ever did.
+// Rate is the probability, 0..1, that a normal request shows a rule's match on a value of extent e; 0 if none ever did, nor
+// one of the next shorter or longer extent.
 func (r *Rules) Rate(rule int, e Extent) float64 { return float64(r.seen[occasion{rule, e}].rate) }
 
 // Surprise is the information in a rule's match on a value of extent e under normal traffic, in nats: −ln of the
