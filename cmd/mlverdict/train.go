@@ -48,8 +48,8 @@ by a hash of the file they were taken from, and the others are left for tests. W
 instead of training.
 
 CRS's own word lists, put into the shortest texts that mean harm, are attack text too. --augment, the default, makes up
-more: payloads of grammars of our own are attack text; a little noise with the structure of data formats is normal text;
-and payloads drawn by --seed are put into requests of the benign rows and replayed: alone and within normal text, with the
+more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
+does; a little noise with the structure of data formats is normal text; and payloads drawn by --seed are put into requests of the benign rows and replayed: alone and within normal text, with the
 attack requests, they weigh the forest's leaves. With --augment=false rows and word lists alone train, and attack requests
 alone weigh.
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mlverdict/mlverdict/internal/augment"
+	"github.com/mlverdict/mlverdict/internal/mutate"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -117,10 +118,14 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 		f.samples = append(f.samples, evidence.Sample{Text: text, Weight: 1})
 	}
 	weights := classWeights(attacks)
+	rng := rand.New(rand.NewPCG(p.Seed, 5))
 	for _, a := range attacks {
 		f := &parts[fold(a.Group)]
 		f.attack.Add(a.Text, vocabulary, 1)
 		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Class: a.Class, Weight: weights[a.Class]})
+		if text, ok := p.mutated(a, rng); ok {
+			f.samples = append(f.samples, evidence.Sample{Text: text, Attack: true, Class: a.Class, Weight: weights[a.Class] / 2})
+		}
 	}
 	return parts
 }
@@ -151,6 +156,27 @@ func (p *Params) noise() (texts []string) {
 		}
 	}
 	return texts
+}
+
+// mostMutations is how often an attack that corrects the chains is mutated at most.
+const mostMutations = 10
+
+// mutated returns an attack after some mutations that keep what it does, so that the chains do not rest on what an attacker is free
+// to change; ok is false where there is nothing to mutate.
+func (p Params) mutated(a Attack, rng *rand.Rand) (text string, ok bool) {
+	if !p.Augment {
+		return "", false
+	}
+	mutators := mutate.For(a.Class.String())
+	text = a.Text
+	for range 1 + rng.IntN(mostMutations) {
+		next, _, more := mutate.Any(mutators, text, rng)
+		if !more {
+			break
+		}
+		text, ok = next, true
+	}
+	return text, ok
 }
 
 // classWeights gives the texts of a class the more weight the rarer it is, by the square root of its share and at
