@@ -48,7 +48,7 @@ type suiteOptions struct {
 func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
 	o.sectionOptions.flags(cmd, ", which quotes payloads")
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
+	modelFlag(cmd, &o.model)
 	f.IntSliceVar(&o.levels, "paranoia", levels, "paranoia `LEVELS` of CRS")
 }
 

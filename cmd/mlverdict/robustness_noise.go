@@ -50,7 +50,7 @@ payloads.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.model, "model", "", "model `FILE` (default: the embedded model)")
+	modelFlag(cmd, &o.model)
 	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
 	f.Var(&bounded{&o.texts, 0, 1_000_000_000}, "texts", "`NUMBER` of texts of each family to judge alone")
 	f.Var(&bounded{&o.requests, 0, 1_000_000_000}, "requests", "`NUMBER` of texts of each family to send through CRS")

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,11 +182,7 @@ func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 		}
 		path = manifestOf(o.model)
 	}
-	err := checkLeaks(data, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w (name it with --manifest)", err)
-	}
-	return err
+	return checkLeaks(data, path)
 }
 
 // manifestOf is the manifest that train wrote beside a model.
@@ -197,7 +192,7 @@ func manifestOf(model string) string { return strings.TrimSuffix(model, ".model"
 func checkLeaks(data *scoreboard.Data, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("scoreboard: the model's manifest: %w", err)
+		return fmt.Errorf("scoreboard: the model's manifest: %w (want what mlverdict train wrote beside the model)", err)
 	}
 	defer file.Close()
 	manifest, err := scoreboard.ReadManifest(file)

@@ -200,7 +200,7 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
 	}
-	if o.params.Augment {
+	if o.params.Augment && o.params.Schema == features.Verdict { // the other schema learns from no attack
 		fmt.Fprintln(stderr, "putting payloads into requests")
 		if err := c.AddAugmented(ctx, cache, payloads, envelopes, o.params.Seed); err != nil {
 			return nil, err

@@ -25,6 +25,7 @@ type Searches struct {
 	file *os.File
 	mu   sync.Mutex
 	done map[searchKey]result
+	torn error // why the last line may not be whole: nothing can follow it
 }
 
 // searchKey is all that a search depends on.
@@ -63,7 +64,7 @@ type line struct {
 // OpenSearches opens a file of finished searches, and makes it where there is none. What a run that was killed left
 // unfinished at its end is cut off; a file of anything else is an error and stays as it is.
 func OpenSearches(path string) (*Searches, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600) // it quotes payloads
 	if err != nil {
 		return nil, fmt.Errorf("robustness: %w", err)
 	}
@@ -132,11 +133,13 @@ func (s *Searches) add(key searchKey, r result) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done[key] = r
-	if _, err := s.file.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("robustness: searches: %w", err)
+	if s.torn == nil {
+		s.done[key] = r
+		if _, err := s.file.Write(append(text, '\n')); err != nil {
+			s.torn = fmt.Errorf("robustness: searches: %w", err)
+		}
 	}
-	return nil
+	return s.torn
 }
 
 // key is that of the search for an attack.

@@ -163,7 +163,7 @@ const mostMutations = 10
 
 // mutated returns an attack after some mutations that keep what it does, so that the chains do not rest on what an attacker is free
 // to change; ok is false where there is nothing to mutate.
-func (p Params) mutated(a Attack, rng *rand.Rand) (text string, ok bool) {
+func (p *Params) mutated(a Attack, rng *rand.Rand) (text string, ok bool) {
 	if !p.Augment {
 		return "", false
 	}

@@ -64,7 +64,6 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
-		s.Found.Rules++
 		s.rules = append(s.rules, m.Rule)
 		w := x.match(s, v, values, m)
 		novelty = max(novelty, w.novelty)
@@ -72,6 +71,7 @@ func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (nov
 			s.Found.Rule, strongest = m.Rule, w
 		}
 	}
+	s.Found.Rules = len(s.rules)
 	if s.Found.Rule != 0 {
 		s.Found.Rate = x.Rules.Rate(s.Found.Rule, strongest.on)
 	}
