@@ -45,7 +45,7 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 		require.NoError(t, err)
 		counts := evidence.NewRuleCounts()
 		counts.Add(&request.View{Matches: []request.Match{{Rule: 942100}}}, nil, "site")
-		p.Rules = evidence.CompileRules(counts)
+		p.Rules = evidence.CompileRules(counts, nil)
 	}
 	for i := range p.Calibration {
 		p.Calibration[i], err = model.Calibrate([]float64{0.3, 0.4, 0.5, 0.6})

@@ -99,6 +99,11 @@ var bare = &traffic.Request{
 	},
 }
 
+// Alone puts a text into a plain request that has nothing else, at one of the places where training puts payloads.
+func Alone(text string, rng *rand.Rand) *traffic.Request {
+	return put(text, bare, Place(rng.IntN(trained)), rng)
+}
+
 // InQuery is a plain GET request with a text as the only argument of its query.
 func InQuery(text string) *traffic.Request {
 	r := *bare

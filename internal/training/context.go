@@ -11,9 +11,10 @@ import (
 )
 
 // An attack need not be alone in its value: it may stand before, in or behind normal text of any length. The leaves are
-// weighed with each known payload alone and once more in such a context, so that length alone clears nothing.
+// weighed with each known payload alone and once more in such a context, so that length alone clears nothing. What CRS
+// flags of normal requests gets such a context now and then, too, so that length alone condemns nothing either.
 
-// contexts collects normal texts that an attack may stand in.
+// contexts collects normal texts that others may stand in.
 func (c *Corpus) contexts() (texts []string) {
 	const shortest = 20 // bytes
 	for i := range c.Normal {
@@ -44,4 +45,30 @@ func (h *Harmful) inContext(texts []string, rng *rand.Rand) (request.View, bool)
 		}
 	}
 	return v, found
+}
+
+// normalInContext is the share of normal requests that weigh leaves once more in a context. The more of them, the less is
+// made of what stands in long text, false positives and attacks alike (docs/experiments.md).
+const normalInContext = 0.5
+
+// inContext returns the request with one of the values that payload rules matched put into normal text, false where there is
+// none, and for most requests. CRS's matches stay as they were.
+func (n *Normal) inContext(texts []string, rng *rand.Rand) (request.View, bool) {
+	if len(texts) == 0 || rng.Float64() >= normalInContext {
+		return request.View{}, false
+	}
+	var flagged []int
+	for i, yes := range n.View.Flagged(nil) {
+		if yes {
+			flagged = append(flagged, i)
+		}
+	}
+	if len(flagged) == 0 {
+		return request.View{}, false
+	}
+	i := flagged[rng.IntN(len(flagged))]
+	v := n.View
+	v.Values = slices.Clone(v.Values)
+	v.Values[i].Text = augment.Surround(v.Values[i].Text, texts, rng)
+	return v, true
 }

@@ -65,7 +65,8 @@ func Group(r *traffic.Request) string {
 type Corpus struct {
 	Normal  []Normal       // trains the forest and both witnesses
 	Attacks []Attack       // trains the attack chains
-	Harmful []Harmful      // with Normal, weighs the forest's leaves
+	Harmful []Harmful      // with Normal and Noise, weighs the forest's leaves
+	Noise   []Normal       // requests that carry noise: with Normal, trains the rules' witness
 	Tuning  []request.View // calibrates the score; normal requests
 	rows    [][sha256.Size]byte
 	carried map[string]int // text in attack requests → requests that carry it
@@ -138,7 +139,8 @@ func (c *Corpus) AddHarmful(rec *replay.Recorded, group, payload string) {
 // mostEmbedded is how many bare payloads are put into requests at most, and no more than there are envelopes.
 const mostEmbedded = 4000
 
-// AddAugmented takes what is made up: payloads of [Grammars], and requests that carry some of all bare payloads.
+// AddAugmented takes what is made up: payloads of [Grammars], requests that carry some of all bare payloads, and requests
+// that carry noise.
 func (c *Corpus) AddAugmented(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, seed uint64) error {
 	payloads = slices.Clone(payloads)
 	for payload := range Grammars(seed) {
@@ -146,7 +148,10 @@ func (c *Corpus) AddAugmented(ctx context.Context, cache *replay.Cache, payloads
 		payloads = append(payloads, payload)
 	}
 	embedded := min(mostEmbedded, len(payloads), len(envelopes))
-	return c.embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(seed, 1)))
+	if err := c.embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(seed, 1))); err != nil {
+		return err
+	}
+	return c.addNoise(ctx, cache, min(noiseRequests, len(envelopes)/len(formatFamilies)), rand.New(rand.NewPCG(seed, 6)))
 }
 
 // embed puts up to n payloads, as many of each class, into envelopes (see [augment.Embedded]), replays them and takes them

@@ -7,11 +7,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mlverdict/mlverdict/internal/augment"
 	"github.com/mlverdict/mlverdict/internal/mutate"
 	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/evidence"
@@ -44,23 +42,26 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 	if err := group.Wait(); err != nil {
 		return measures, err
 	}
-	counts := c.countRules(p.Schema, chains[:])
-	for f := range measures {
-		measures[f] = &features.Extractor{Schema: p.Schema, Chains: chains[f], Rules: compileRules(counts[:], f)}
+	traffic, noise := countRules(c.Normal, p.Schema, chains[:]), countRules(c.Noise, p.Schema, chains[:])
+	rules := func(without int) *evidence.Rules {
+		return evidence.CompileRules(merged(traffic[:], without), merged(noise[:], without))
 	}
-	parts.Chains, parts.Rules = chains[folds], compileRules(counts[:], folds)
+	for f := range measures {
+		measures[f] = &features.Extractor{Schema: p.Schema, Chains: chains[f], Rules: rules(f)}
+	}
+	parts.Chains, parts.Rules = chains[folds], rules(folds)
 	return measures, nil
 }
 
-// countRules counts by fold which rules match, on texts as the fold's chains see them.
-func (c *Corpus) countRules(schema *features.Schema, chains []*evidence.Chains) (counts [folds]*evidence.RuleCounts) {
+// countRules counts by fold which rules match requests, on texts as the fold's chains see them.
+func countRules(requests []Normal, schema *features.Schema, chains []*evidence.Chains) (counts [folds]*evidence.RuleCounts) {
 	var s features.Scratch
 	var values []features.Measured
 	for f := range counts {
 		counts[f] = evidence.NewRuleCounts()
 	}
-	for i := range c.Normal {
-		n := &c.Normal[i]
+	for i := range requests {
+		n := &requests[i]
 		f := fold(n.Group)
 		x := features.Extractor{Schema: schema, Chains: chains[f]}
 		values = x.Measure(&s, values[:0], &n.View)
@@ -78,15 +79,15 @@ func stretches(values []features.Measured) []int {
 	return list
 }
 
-// compileRules learns rule evidence from the counts of all folds but one.
-func compileRules(counts []*evidence.RuleCounts, without int) *evidence.Rules {
+// merged sums the counts of all folds but one.
+func merged(counts []*evidence.RuleCounts, without int) *evidence.RuleCounts {
 	sum := evidence.NewRuleCounts()
 	for f, c := range counts {
 		if f != without {
 			sum.Merge(c)
 		}
 	}
-	return evidence.CompileRules(sum)
+	return sum
 }
 
 // part is what one fold of the corpus tells of texts.
@@ -113,8 +114,8 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 			}
 		}
 	}
-	for i, text := range p.noise() {
-		f := &parts[i%folds]
+	for family, text := range p.noise() {
+		f := &parts[fold(noiseGroup(family))]
 		f.samples = append(f.samples, evidence.Sample{Text: text, Weight: 1})
 	}
 	weights := classWeights(attacks)
@@ -128,34 +129,6 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 		}
 	}
 	return parts
-}
-
-// noiseFamilies are the families of noise that correct the chains as normal texts do, so that structure alone is no evidence:
-// characters, and pieces of what clients and data formats write. Those of the languages that attacks speak are left out,
-// because they cost attacks (docs/experiments.md).
-var noiseFamilies = []string{"ascii", "printable", "ascii-script", "uri", "user-agent", "json", "xml", "graphql", "promql"}
-
-// noiseTexts is the number of texts of each family.
-const noiseTexts = 300
-
-func (p *Params) noise() (texts []string) {
-	if !p.Augment {
-		return nil
-	}
-	rng := rand.New(rand.NewPCG(p.Seed, 4))
-	for _, family := range augment.Families() {
-		if !slices.Contains(noiseFamilies, family.Name) {
-			continue
-		}
-		n := 0
-		for text := range family.Texts(augment.AnyLength, rng) {
-			texts = append(texts, text)
-			if n++; n == noiseTexts {
-				break
-			}
-		}
-	}
-	return texts
 }
 
 // mostMutations is how often an attack that corrects the chains is mutated at most.

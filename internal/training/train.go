@@ -20,7 +20,7 @@ type Params struct {
 	Schema    *features.Schema
 	Forest    forest.Params
 	Seed      uint64
-	Augment   bool   // learn from noise and mutated attacks, and weigh by attacks in context; the corpus has what [Corpus.AddAugmented] made up
+	Augment   bool   // learn from noise and mutated attacks, and weigh by texts in context; the corpus has what [Corpus.AddAugmented] made up
 	NGrams    int    // n-grams that the payload chains keep
 	Carriers  uint32 // a word of normal traffic is known by name when at least so many requests carry it
 	AttackUse uint32 // a word of attacks, when at least so many payloads do
@@ -87,14 +87,23 @@ func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, p 
 			rows, harmful = append(rows, row), append(harmful, attack)
 		}
 	}
-	for i := range c.Normal {
-		add(measures[fold(c.Normal[i].Group)], &c.Normal[i].View, false)
-	}
 	var contexts []string
 	if p.Augment {
 		contexts = c.contexts()
 	}
-	rng := rand.New(rand.NewPCG(p.Seed, 2))
+	rng := rand.New(rand.NewPCG(p.Seed, 7))
+	for i := range c.Normal {
+		n := &c.Normal[i]
+		x := measures[fold(n.Group)]
+		add(x, &n.View, false)
+		if v, ok := n.inContext(contexts, rng); ok {
+			add(x, &v, false)
+		}
+	}
+	for i := range c.Noise {
+		add(measures[fold(c.Noise[i].Group)], &c.Noise[i].View, false)
+	}
+	rng = rand.New(rand.NewPCG(p.Seed, 2))
 	for i := range c.Harmful {
 		h := &c.Harmful[i]
 		x := measures[fold(h.Group)]

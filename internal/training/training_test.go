@@ -5,6 +5,7 @@ package training_test
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -224,6 +225,32 @@ func TestTrainWithoutAugmentation(t *testing.T) {
 	unweighed := train(t, bare, p)
 	assert.False(t, unweighed.Parts().Forest.Weighed())
 	assert.Contains(t, string(training.Card(unweighed, bare, p)), "no leaf is weighed")
+}
+
+// TestNoiseTeachesRules: what is made up holds noise that went through CRS, no more than there are normal requests, and a rule
+// that such texts trip over surprises less for it, any other one as before.
+func TestNoiseTeachesRules(t *testing.T) {
+	cache, err := replay.OpenCache(t.TempDir())
+	require.NoError(t, err)
+	defer cache.Close()
+	r := made()
+	augmented := func() *training.Corpus {
+		c := r.corpus(t)
+		require.NoError(t, c.AddAugmented(t.Context(), cache, r.attacks[:100], r.normal, 1))
+		return c
+	}
+	c := augmented()
+	m := train(t, c, small())
+	assert.Equal(t, m.Bytes(), train(t, augmented(), small()).Bytes())
+	assert.InDelta(t, len(r.normal), len(c.Noise), 6)
+
+	quiet := augmented()
+	quiet.Noise = nil
+	without := train(t, quiet, small())
+	const lineBreak, javaClass = 921151, 944100 // pieces of JSON have the first, none has the second
+	surprise := func(m *model.Model, rule int) float64 { return -math.Log(max(m.Parts().Rules.Rarity(rule), 1e-9)) }
+	assert.Less(t, surprise(m, lineBreak), surprise(without, lineBreak)-1)
+	assert.Equal(t, surprise(m, javaClass), surprise(without, javaClass))
 }
 
 // The halves are fixed for ever: figures of two versions are comparable only on the same half.

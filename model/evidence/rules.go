@@ -135,35 +135,59 @@ type odds struct{ rate, spread float32 }
 // neighbour is the weight of the counts of the next shorter and next longer extent in those of an extent.
 const neighbour = 0.25
 
-// CompileRules estimates the probabilities from counts, with half a match added to each so that what was never seen is
-// rare and not impossible (Krichevsky and Trofimov, 1981).
-func CompileRules(c *RuleCounts) *Rules {
-	requests, sites := float64(c.Requests)+1, float64(len(c.sites))+1
+// CompileRules estimates the probabilities from counts of normal traffic, with half a match added to each so that what was
+// never seen is rare and not impossible (Krichevsky and Trofimov, 1981). Harmless texts that are no traffic (noise; nil where
+// there are none) count apart: of an occasion's probabilities in traffic and among them the larger one holds. What many a
+// harmless text trips over proves nothing, however rare such texts are in the traffic at hand.
+func CompileRules(traffic, harmless *RuleCounts) *Rules {
+	requests, sites := float64(traffic.Requests)+1, float64(len(traffic.sites))+1
 	r := &Rules{seen: map[occasion]odds{}, unseen: odds{float32(0.5 / requests), float32(0.5 / sites)}}
-	spread := map[occasion]int{}
-	for _, seen := range c.sites {
-		for o := range seen {
-			spread[o]++
-		}
+	for o, n := range traffic.smoothed() {
+		r.seen[o] = odds{float32(min((n.requests+0.5)/requests, 1)), float32(min((n.sites+0.5)/sites, 1))}
 	}
-	smooth := func(counts map[occasion]int, o occasion) float64 {
-		n := float64(counts[o])
-		for _, near := range []Extent{o.extent.shorter(), o.extent.longer()} {
-			if near != o.extent {
-				n += neighbour * float64(counts[occasion{o.rule, near}])
-			}
-		}
-		return n
+	if harmless == nil {
+		return r
 	}
-	for o := range c.matches {
-		for _, e := range []Extent{o.extent.shorter(), o.extent, o.extent.longer()} {
-			near := occasion{o.rule, e}
-			r.seen[near] = odds{
-				float32(min((smooth(c.matches, near)+0.5)/requests, 1)), float32(min((smooth(spread, near)+0.5)/sites, 1)),
-			}
-		}
+	requests, sites = float64(harmless.Requests)+1, float64(len(harmless.sites))+1
+	for o, n := range harmless.smoothed() {
+		known := r.odds(o)
+		r.seen[o] = odds{max(known.rate, float32(min(n.requests/requests, 1))), max(known.spread, float32(min(n.sites/sites, 1)))}
 	}
 	return r
+}
+
+// shown is how many requests, and how many sites, show an occasion.
+type shown struct{ requests, sites float64 }
+
+// smoothed returns for each occasion that the requests show, and for those of the next shorter and next longer extents, how
+// many show it, its neighbours counted in part.
+func (c *RuleCounts) smoothed() map[occasion]shown {
+	raw := map[occasion]shown{}
+	for o, n := range c.matches {
+		raw[o] = shown{requests: float64(n)}
+	}
+	for _, seen := range c.sites {
+		for o := range seen {
+			n := raw[o]
+			n.sites++
+			raw[o] = n
+		}
+	}
+	sum := map[occasion]shown{}
+	for o, n := range raw {
+		add := func(e Extent, share float64) {
+			near := occasion{o.rule, e}
+			was := sum[near]
+			sum[near] = shown{was.requests + share*n.requests, was.sites + share*n.sites}
+		}
+		add(o.extent, 1)
+		for _, near := range []Extent{o.extent.shorter(), o.extent.longer()} {
+			if near != o.extent {
+				add(near, neighbour)
+			}
+		}
+	}
+	return sum
 }
 
 // How much of a site's own normal traffic it takes to believe it rather than the prior: so many requests weigh as much

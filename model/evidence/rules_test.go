@@ -47,7 +47,7 @@ func TestExtents(t *testing.T) {
 }
 
 func TestSurprise(t *testing.T) {
-	r := CompileRules(traffic())
+	r := CompileRules(traffic(), nil)
 	common := r.Surprise(1, OfValue(4000))
 	known := r.Novelty(1, OfValue(4000))
 	assert.Less(t, common, 0.1, "it matches nearly every request")
@@ -61,6 +61,25 @@ func TestSurprise(t *testing.T) {
 	assert.True(t, common < rare && rare < never)
 	assert.True(t, known < few && few < nowhere)
 	assert.InDelta(t, 0.999, r.Rarity(1), 0.001)
+}
+
+// TestHarmlessTextsLowerSurprise: what every second harmless text trips over surprises no more, though traffic never showed
+// it; what they seldom show stays as traffic has it, and so does what they do not show at all.
+func TestHarmlessTextsLowerSurprise(t *testing.T) {
+	harmless := NewRuleCounts()
+	for i := range 200 {
+		harmless.Add(matched(5+i%2, 40), []int{0}, "noise")
+	}
+	harmless.Add(matched(1, 4000), []int{0}, "noise")
+	without, with := CompileRules(traffic(), nil), CompileRules(traffic(), harmless)
+	on := OfValue(40)
+	assert.Greater(t, without.Surprise(5, on), 6.0)
+	assert.InDelta(t, math.Ln2, with.Surprise(5, on), 0.05)
+	assert.Less(t, with.Novelty(5, on), without.Novelty(5, on))
+	for _, o := range []occasion{{1, OfValue(4000)}, {2, OfValue(5)}, {9, on}} {
+		assert.Equal(t, without.Surprise(o.rule, o.extent), with.Surprise(o.rule, o.extent), "rule %d", o.rule)
+		assert.Equal(t, without.Novelty(o.rule, o.extent), with.Novelty(o.rule, o.extent), "rule %d", o.rule)
+	}
 }
 
 func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
@@ -81,7 +100,7 @@ func TestMergedRuleCountsEqualCountsOfAll(t *testing.T) {
 // TestAdaptingSubsumesRuleExclusion: a rule that fires on all of a site's normal traffic is evidence no more, and a few
 // attacks among the traffic do not teach the site that attacks are normal.
 func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
-	base := CompileRules(traffic())
+	base := CompileRules(traffic(), nil)
 	before := base.Surprise(7, OfValue(30))
 	isNew := base.Novelty(7, OfValue(30))
 	assert.Greater(t, before, 7.0)
@@ -105,15 +124,15 @@ func TestAdaptingSubsumesRuleExclusion(t *testing.T) {
 }
 
 func TestRulesRoundTrip(t *testing.T) {
-	b, err := CompileRules(traffic()).AppendBinary(nil)
+	b, err := CompileRules(traffic(), nil).AppendBinary(nil)
 	require.NoError(t, err)
 	r, err := DecodeRules(b)
 	require.NoError(t, err)
-	assert.Equal(t, CompileRules(traffic()), r)
+	assert.Equal(t, CompileRules(traffic(), nil), r)
 }
 
 func FuzzDecodeRules(f *testing.F) {
-	b, err := CompileRules(traffic()).AppendBinary(nil)
+	b, err := CompileRules(traffic(), nil).AppendBinary(nil)
 	require.NoError(f, err)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -282,7 +282,7 @@ func TestFoundRuleIsTheOneThatCounts(t *testing.T) {
 		}
 		counts.Add(&seen, lengths, "site")
 	}
-	x.Rules = evidence.CompileRules(counts)
+	x.Rules = evidence.CompileRules(counts, nil)
 	v.Matches = []request.Match{common(942100), common(942200)}
 	x.Extract(&s, v)
 	assert.Equal(t, 942100, s.Found.Rule)
