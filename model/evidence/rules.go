@@ -123,7 +123,8 @@ func (c *RuleCounts) Merge(other *RuleCounts) {
 	}
 }
 
-// Rules tells how surprising a match of a CRS rule is on normal traffic. It is immutable.
+// Rules tells how surprising a match of a CRS rule is on what is normal: traffic, or harmless texts, whichever shows it more
+// (see [CompileRules]). It is immutable.
 type Rules struct {
 	seen   map[occasion]odds
 	unseen odds
