@@ -49,9 +49,10 @@ instead of training.
 
 CRS's own word lists, put into the shortest texts that mean harm, are attack text too. --augment, the default, makes up
 more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
-does; a little noise with the structure of data formats is normal text; and payloads drawn by --seed are put into requests of the benign rows and replayed: alone and within normal text, with the
-attack requests, they weigh the forest's leaves. With --augment=false rows and word lists alone train, and attack requests
-alone weigh.
+does; a little noise with the structure of data formats is normal text, and what CRS's rules match of it is no surprise; and
+payloads drawn by --seed are put into requests of the benign rows and replayed: with the attack requests they weigh the
+forest's leaves against noise and benign rows, both once more within normal text. With --augment=false rows and word lists
+alone train, and rows alone weigh.
 
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.
@@ -201,7 +202,7 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
 	}
 	if o.params.Augment && o.params.Schema == features.Verdict { // the other schema learns from no attack
-		fmt.Fprintln(stderr, "putting payloads into requests")
+		fmt.Fprintln(stderr, "putting payloads and noise into requests")
 		if err := c.AddAugmented(ctx, cache, payloads, envelopes, o.params.Seed); err != nil {
 			return nil, err
 		}

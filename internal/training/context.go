@@ -12,7 +12,7 @@ import (
 
 // An attack need not be alone in its value: it may stand before, in or behind normal text of any length. The leaves are
 // weighed with each known payload alone and once more in such a context, so that length alone clears nothing. What CRS
-// flags of normal requests gets such a context now and then, too, so that length alone condemns nothing either.
+// flags of half of the normal requests gets such a context, too, so that length alone condemns nothing either.
 
 // contexts collects normal texts that others may stand in.
 func (c *Corpus) contexts() (texts []string) {
@@ -52,7 +52,7 @@ func (h *Harmful) inContext(texts []string, rng *rand.Rand) (request.View, bool)
 const normalInContext = 0.5
 
 // inContext returns the request with one of the values that payload rules matched put into normal text, false where there is
-// none, and for most requests. CRS's matches stay as they were.
+// none, and for those that are not drawn. CRS's matches stay as they were.
 func (n *Normal) inContext(texts []string, rng *rand.Rand) (request.View, bool) {
 	if len(texts) == 0 || rng.Float64() >= normalInContext {
 		return request.View{}, false

@@ -66,7 +66,7 @@ type Corpus struct {
 	Normal  []Normal       // trains the forest and both witnesses
 	Attacks []Attack       // trains the attack chains
 	Harmful []Harmful      // with Normal and Noise, weighs the forest's leaves
-	Noise   []Normal       // requests that carry noise: with Normal, trains the rules' witness
+	Noise   []Normal       // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
 	Tuning  []request.View // calibrates the score; normal requests
 	rows    [][sha256.Size]byte
 	carried map[string]int // text in attack requests → requests that carry it
@@ -151,7 +151,7 @@ func (c *Corpus) AddAugmented(ctx context.Context, cache *replay.Cache, payloads
 	if err := c.embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(seed, 1))); err != nil {
 		return err
 	}
-	return c.addNoise(ctx, cache, min(noiseRequests, len(envelopes)/len(formatFamilies)), rand.New(rand.NewPCG(seed, 6)))
+	return c.addNoise(ctx, cache, min(noiseRequests, len(envelopes)/len(requestFamilies)), rand.New(rand.NewPCG(seed, 6)))
 }
 
 // embed puts up to n payloads, as many of each class, into envelopes (see [augment.Embedded]), replays them and takes them

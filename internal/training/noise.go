@@ -21,9 +21,9 @@ import (
 // formats write. Those of the languages that attacks speak are left out, because they cost attacks (docs/experiments.md).
 var noiseFamilies = []string{"ascii", "printable", "ascii-script", "uri", "user-agent", "json", "xml", "graphql", "promql"}
 
-// formatFamilies are those of them that go through CRS as well. Left out are those that draw any mark of a keyboard, and PromQL:
+// requestFamilies are those of them that go through CRS as well. Left out are those that draw any mark of a keyboard, and PromQL:
 // its functions are those of SQL, of which many of CRS's rules against injections match the bare call.
-var formatFamilies = []string{"ascii", "uri", "user-agent", "json", "xml", "graphql"}
+var requestFamilies = []string{"ascii", "uri", "user-agent", "json", "xml", "graphql"}
 
 const (
 	noiseTexts    = 300 // of each family that corrects the chains
@@ -67,7 +67,7 @@ func (c *Corpus) addNoise(ctx context.Context, cache *replay.Cache, n int, rng *
 	var requests []*traffic.Request
 	var families []string
 	lengths := augment.Lengths{Typical: augment.AnyLength.Typical, Most: mostTokens}
-	for family, text := range drawNoise(formatFamilies, n, lengths, rng) {
+	for family, text := range drawNoise(requestFamilies, n, lengths, rng) {
 		requests, families = append(requests, augment.Alone(text, rng)), append(families, noiseGroup(family))
 	}
 	i := 0

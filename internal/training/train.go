@@ -36,15 +36,15 @@ func Defaults() Params {
 	}
 }
 
-// folds is the number of parts that the corpus is split into, normal traffic by site and attacks by group, so that no
-// request is measured with evidence that it helped to learn.
+// folds is the number of parts that the corpus is split into, normal traffic by site, noise by family and attacks by group, so
+// that no request is measured with evidence that it helped to learn.
 const folds = 3
 
 // Train makes a model. The same corpus and parameters give the same bytes.
 //
 // The forest is grown on normal traffic measured across folds: the evidence of a request is learned from the other
-// sites' requests, as it will be on a site that the model has never seen. What CRS flags of normal traffic and of
-// attacks then weighs its leaves.
+// sites' requests, as it will be on a site that the model has never seen. What CRS flags of normal traffic, of
+// noise and of attacks then weighs its leaves.
 func Train(c *Corpus, p Params) (*model.Model, error) {
 	if len(c.Normal) == 0 {
 		return nil, errors.New("training: no normal requests (rows with the label benign)")

@@ -138,8 +138,9 @@ const neighbour = 0.25
 
 // CompileRules estimates the probabilities from counts of normal traffic, with half a match added to each so that what was
 // never seen is rare and not impossible (Krichevsky and Trofimov, 1981). Harmless texts that are no traffic (noise; nil where
-// there are none) count apart: of an occasion's probabilities in traffic and among them the larger one holds. What many a
-// harmless text trips over proves nothing, however rare such texts are in the traffic at hand.
+// there are none) count apart: of an occasion's probabilities in traffic and among them the larger one holds, and a kind of such
+// texts (a site of the counts) that ever shows it is to the others as a site is to sites. What harmless texts trip over proves little,
+// however rare such texts are in the traffic at hand.
 func CompileRules(traffic, harmless *RuleCounts) *Rules {
 	requests, sites := float64(traffic.Requests)+1, float64(len(traffic.sites))+1
 	r := &Rules{seen: map[occasion]odds{}, unseen: odds{float32(0.5 / requests), float32(0.5 / sites)}}

@@ -64,18 +64,25 @@ func TestSurprise(t *testing.T) {
 }
 
 // TestHarmlessTextsLowerSurprise: what every second harmless text trips over surprises no more, though traffic never showed
-// it; what they seldom show stays as traffic has it, and so does what they do not show at all.
+// it, and what one of 200 does a little; what they show less than traffic does, or not at all, stays as it was.
 func TestHarmlessTextsLowerSurprise(t *testing.T) {
 	harmless := NewRuleCounts()
 	for i := range 200 {
 		harmless.Add(matched(5+i%2, 40), []int{0}, "noise")
 	}
 	harmless.Add(matched(1, 4000), []int{0}, "noise")
+	harmless.Add(matched(8, 40), []int{0}, "noise")
 	without, with := CompileRules(traffic(), nil), CompileRules(traffic(), harmless)
 	on := OfValue(40)
 	assert.Greater(t, without.Surprise(5, on), 6.0)
 	assert.InDelta(t, math.Ln2, with.Surprise(5, on), 0.05)
 	assert.Less(t, with.Novelty(5, on), without.Novelty(5, on))
+	assert.InDelta(t, math.Log(200), with.Surprise(8, on), 0.05)
+	b, err := with.AppendBinary(nil)
+	require.NoError(t, err)
+	again, err := DecodeRules(b)
+	require.NoError(t, err)
+	assert.Equal(t, with, again)
 	for _, o := range []occasion{{1, OfValue(4000)}, {2, OfValue(5)}, {9, on}} {
 		assert.Equal(t, without.Surprise(o.rule, o.extent), with.Surprise(o.rule, o.extent), "rule %d", o.rule)
 		assert.Equal(t, without.Novelty(o.rule, o.extent), with.Novelty(o.rule, o.extent), "rule %d", o.rule)
