@@ -43,6 +43,9 @@ func (l Lengths) Draw(rng *rand.Rand) int {
 // AnyLength is the distribution of lengths of noise where nothing else is wanted.
 var AnyLength = Lengths{Typical: 12, Most: 4000}
 
+// ThroughCRS is that of noise that goes through CRS, which takes more than linear time.
+var ThroughCRS = Lengths{Typical: AnyLength.Typical, Most: 200}
+
 // Texts yields texts without end.
 func (n *Noise) Texts(lengths Lengths, rng *rand.Rand) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -118,12 +118,6 @@ const worst = 3
 // flags is the score at or below which a model flags a request by default.
 const flags = 50
 
-// The lengths of the texts. CRS takes more than linear time, so what goes through it is shorter.
-var (
-	aloneLengths = augment.AnyLength
-	wholeLengths = augment.Lengths{Typical: augment.AnyLength.Typical, Most: 200}
-)
-
 // Run measures. It ends early with ctx's error.
 func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	rules := n.Model.Parts().Rules
@@ -142,7 +136,7 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	for _, f := range n.Families {
 		r := NoiseResult{Family: f.Name, Doc: f.Doc, Worst: []NoiseText{}}
 		var lock sync.Mutex
-		err := n.each(ctx, &f, "alone", aloneLengths, n.Texts, 2000, func(text string, s *scratch) error {
+		err := n.each(ctx, &f, "alone", augment.AnyLength, n.Texts, 2000, func(text string, s *scratch) error {
 			v := aloneView(typical[n.extent(&s.scanner, text)], text)
 			if err := n.Model.Judge(&v, &s.verdict); err != nil || s.verdict.Score > flags {
 				return err
@@ -156,7 +150,7 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = n.each(ctx, &f, "whole", wholeLengths, n.Requests, 20, func(text string, s *scratch) error {
+		err = n.each(ctx, &f, "whole", augment.ThroughCRS, n.Requests, 20, func(text string, s *scratch) error {
 			rec, err := replayer.Replay(augment.InQuery(text))
 			if err != nil || rec.Engine != 0 || !rec.View.Denied() {
 				return err

@@ -161,12 +161,19 @@ func (c *Corpus) embed(ctx context.Context, cache *replay.Cache, payloads, envel
 	for request, payload := range augment.Embedded(balanced(payloads, n, rng), envelopes, n, rng) {
 		requests, carried = append(requests, request), append(carried, payload)
 	}
+	return replayAll(ctx, cache, requests, func(i int, rec *replay.Recorded) {
+		c.AddHarmful(rec, AttackGroup(carried[i]), carried[i].Payload)
+	})
+}
+
+// replayAll calls take with the recording of each request, in order. It ends at the first error.
+func replayAll(ctx context.Context, cache *replay.Cache, requests []*traffic.Request, take func(i int, rec *replay.Recorded)) error {
 	i := 0
 	for rec := range cache.Recordings(ctx, slices.Values(requests), 0) {
 		if rec.Err != nil {
 			return rec.Err
 		}
-		c.AddHarmful(&rec, AttackGroup(carried[i]), carried[i].Payload)
+		take(i, &rec)
 		i++
 	}
 	return ctx.Err()

@@ -28,7 +28,6 @@ var requestFamilies = []string{"ascii", "uri", "user-agent", "json", "xml", "gra
 const (
 	noiseTexts    = 300 // of each family that corrects the chains
 	noiseRequests = 500 // of each family that goes through CRS, at most; in all no more than there are normal requests
-	mostTokens    = 200 // of a text that goes through CRS, which takes more than linear time
 )
 
 // noiseGroup names what must stay on one side of a split: each fold is measured with noise unlike its own.
@@ -66,19 +65,12 @@ func (p *Params) noise() iter.Seq2[string, string] {
 func (c *Corpus) addNoise(ctx context.Context, cache *replay.Cache, n int, rng *rand.Rand) error {
 	var requests []*traffic.Request
 	var families []string
-	lengths := augment.Lengths{Typical: augment.AnyLength.Typical, Most: mostTokens}
-	for family, text := range drawNoise(requestFamilies, n, lengths, rng) {
+	for family, text := range drawNoise(requestFamilies, n, augment.ThroughCRS, rng) {
 		requests, families = append(requests, augment.Alone(text, rng)), append(families, noiseGroup(family))
 	}
-	i := 0
-	for rec := range cache.Recordings(ctx, slices.Values(requests), 0) {
-		if rec.Err != nil {
-			return rec.Err
-		}
+	return replayAll(ctx, cache, requests, func(i int, rec *replay.Recorded) {
 		if rec.Engine == 0 {
 			c.Noise = append(c.Noise, Normal{View: rec.View, Group: families[i]})
 		}
-		i++
-	}
-	return ctx.Err()
+	})
 }

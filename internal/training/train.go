@@ -82,8 +82,8 @@ func extractor(p *model.Parts) *features.Extractor {
 func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, p Params) (*forest.Forest, error) {
 	var rows [][]float32
 	var harmful []bool
-	add := func(x *features.Extractor, v *request.View, attack bool) {
-		for _, row := range flaggedVectors(x, v) {
+	add := func(group string, v *request.View, attack bool) {
+		for _, row := range flaggedVectors(measures[fold(group)], v) {
 			rows, harmful = append(rows, row), append(harmful, attack)
 		}
 	}
@@ -94,22 +94,20 @@ func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, p 
 	rng := rand.New(rand.NewPCG(p.Seed, 7))
 	for i := range c.Normal {
 		n := &c.Normal[i]
-		x := measures[fold(n.Group)]
-		add(x, &n.View, false)
+		add(n.Group, &n.View, false)
 		if v, ok := n.inContext(contexts, rng); ok {
-			add(x, &v, false)
+			add(n.Group, &v, false)
 		}
 	}
 	for i := range c.Noise {
-		add(measures[fold(c.Noise[i].Group)], &c.Noise[i].View, false)
+		add(c.Noise[i].Group, &c.Noise[i].View, false)
 	}
 	rng = rand.New(rand.NewPCG(p.Seed, 2))
 	for i := range c.Harmful {
 		h := &c.Harmful[i]
-		x := measures[fold(h.Group)]
-		add(x, &h.View, true)
+		add(h.Group, &h.View, true)
 		if v, ok := h.inContext(contexts, rng); ok {
-			add(x, &v, true)
+			add(h.Group, &v, true)
 		}
 	}
 	if !slices.Contains(harmful, true) || !slices.Contains(harmful, false) {
