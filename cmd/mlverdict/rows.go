@@ -66,7 +66,7 @@ func eachEmbedded(ctx context.Context, cache *replay.Cache, payloads, envelopes 
 		if rec.Err != nil {
 			return rec.Err
 		}
-		if rec.Engine == 0 {
+		if !rec.Refused {
 			f(&rec)
 		}
 	}

@@ -97,7 +97,7 @@ func (site *siteTraffic) replay(ctx context.Context, cacheDir string, stderr io.
 		switch {
 		case rec.Request.Label == traffic.Attack:
 			site.attacks++
-		case rec.Engine != 0:
+		case rec.Refused:
 			site.refused++
 		case !site.Add(rec.Request, &rec.View):
 			site.repeats++

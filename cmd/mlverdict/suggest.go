@@ -150,7 +150,7 @@ func (s *suspects) read(ctx context.Context, cache *replay.Cache, stderr io.Writ
 func (s *suspects) take(rec *replay.Recorded, isTraffic bool) error {
 	r := rec.Request
 	switch {
-	case rec.Engine != 0: // refused before CRS could judge it
+	case rec.Refused: // refused before CRS could judge it
 	case r.IsPayload():
 		s.payloads = append(s.payloads, r)
 	case r.Label == traffic.Attack:

@@ -70,7 +70,7 @@ func (o *tuneOptions) run(ctx context.Context, stdout, stderr io.Writer, files [
 	var envelopes, payloads []*traffic.Request
 	readErr := eachRecording(ctx, cache, stderr, "replaying", files, func(rec *replay.Recorded) {
 		switch {
-		case rec.Engine != 0: // refused before CRS could judge it
+		case rec.Refused: // refused before CRS could judge it
 		case rec.Request.IsPayload():
 			payloads = append(payloads, rec.Request)
 		case rec.Request.Label == traffic.Attack:

@@ -26,7 +26,7 @@ func confirmed(ctx context.Context, replayer *replay.Replayer, texts iter.Seq[st
 		rejected := 0
 		for a := range replay.Parallel(ctx, texts, 0, func(text string) answer {
 			rec, err := replayer.Replay(InQuery(text))
-			if err != nil || rec.Engine != 0 {
+			if err != nil || rec.Refused {
 				return answer{}
 			}
 			class, ok := attackIn(rec.View.AtParanoia(1), text)

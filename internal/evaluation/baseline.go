@@ -18,20 +18,20 @@ type Verdict struct {
 	Digest    string `json:"request"` // SHA-256 of what the request says on the wire, hexadecimal
 	CRSDenied bool   `json:"crs_denied"`
 	Denied    bool   `json:"denied"`
-	Engine    int    `json:"engine_rule,omitempty"` // rule by which Coraza itself refused it
+	Refused   bool   `json:"refused,omitempty"` // by Coraza itself
 }
 
 // VerdictOf makes a baseline's line of an outcome.
 func VerdictOf(row *traffic.Request, out Outcome) Verdict {
 	digest := row.Digest()
-	return Verdict{hex.EncodeToString(digest[:]), out.CRSDenied, out.Denied, out.Engine}
+	return Verdict{hex.EncodeToString(digest[:]), out.CRSDenied, out.Denied, out.Refused}
 }
 
 // word tells what became of the request.
 func (v Verdict) word() string {
 	switch {
-	case v.Engine != 0:
-		return fmt.Sprintf("refused by rule %d", v.Engine)
+	case v.Refused:
+		return "refused by Coraza itself"
 	case v.Denied && !v.CRSDenied:
 		return "denied by the model alone"
 	case v.Denied:

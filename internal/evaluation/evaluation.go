@@ -45,7 +45,7 @@ type Totals struct {
 // Outcome is what became of one request.
 type Outcome struct {
 	CRSScore  int  // blocking inbound anomaly score
-	Engine    int  // rule by which Coraza itself refused the request; 0 = none
+	Refused   bool // Coraza itself refused the request, before CRS could judge it: too large, a body that cannot be parsed
 	CRSDenied bool // the score reached CRS's threshold
 	Denied    bool // the evaluated mode denied it
 }
@@ -59,7 +59,7 @@ func Replay(w coraza.WAF, row *traffic.Request) (out Outcome, err error) {
 	}
 	v := verdict.Of(tx)
 	if v.Decision == verdict.Engine {
-		out.Engine = v.Rule
+		out.Refused = true
 		return out, nil
 	}
 	if v.CRS.Threshold == 0 { // counting this as passed would be a wrong figure
@@ -87,7 +87,7 @@ func (t *Tally) Add(row *traffic.Request, out Outcome) {
 	}
 	g.Requests++
 	switch {
-	case out.Engine != 0:
+	case out.Refused:
 		g.EngineDenied++
 	default:
 		g.CRSDenied += count(out.CRSDenied)

@@ -3,6 +3,7 @@
 package evaluation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -33,6 +34,11 @@ var (
 		r.Method, r.Body = "POST", []byte(`{"`)
 		r.Headers = append(r.Headers, [2]string{"Content-Type", "application/json"}, [2]string{"Content-Length", "2"})
 		return r
+	}()
+	tooLarge = func() *traffic.Request { // Coraza refuses it without a rule: its limit of bytes
+		r := *broken
+		r.Body = bytes.Repeat([]byte("a"), 14<<20)
+		return &r
 	}()
 )
 
@@ -66,9 +72,11 @@ func TestReplayInEachMode(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, evaluation.Outcome{CRSScore: crsScore, CRSDenied: true, Denied: tt.injection}, got)
 
-			got, err = evaluation.Replay(w, broken)
-			require.NoError(t, err)
-			assert.Equal(t, evaluation.Outcome{Engine: 200002}, got, "neither CRS's nor the model's")
+			for _, refused := range []*traffic.Request{broken, tooLarge} {
+				got, err = evaluation.Replay(w, refused)
+				require.NoError(t, err)
+				assert.Equal(t, evaluation.Outcome{Refused: true}, got, "neither CRS's nor the model's")
+			}
 		})
 	}
 }

@@ -232,7 +232,11 @@ func (j *Judgement) describe(matches []verdict.Match) {
 func (e *Explanation) why() string {
 	v, m := &e.Verdict, e.Model
 	if m == nil {
-		return fmt.Sprintf("Rule %d refused the request before CRS and the model had looked at it.", v.Rule)
+		by := "Coraza itself"
+		if v.Rule != 0 {
+			by = fmt.Sprintf("Rule %d", v.Rule)
+		}
+		return by + " refused the request before CRS and the model had looked at it."
 	}
 	crs := fmt.Sprintf("CRS does not flag it (score %d < %d)", v.CRS.Score, v.CRS.Threshold)
 	if v.CRS.Flags() {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/gob"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/waf"
@@ -23,10 +25,10 @@ import (
 )
 
 // cacheFormat changes whenever a view's fields, or what they mean, do.
-const cacheFormat = "views/1"
+const cacheFormat = "views/2"
 
-// Cache keeps recordings on disk. Its key is the request, the versions of Coraza and CRS, and the format of a view,
-// so that a new version replays anew. An interrupted run loses at most its last batch.
+// Cache keeps recordings on disk. Its key is the request, and what decides how it is replayed: the versions of Coraza and CRS,
+// the directives and rule files of the WAF, and the format of a view. An interrupted run loses at most its last batch.
 type Cache struct {
 	db       *bbolt.DB
 	replayer *Replayer
@@ -48,21 +50,15 @@ func OpenCache(dir string) (*Cache, error) {
 	path := filepath.Join(dir, "views.db")
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
-		return nil, fmt.Errorf("replay: cache %s: %w (is another run using it?)", path, err)
+		if errors.Is(err, berrors.ErrTimeout) {
+			return nil, fmt.Errorf("replay: cache %s: another run is using it (wait, or name another folder with --cache)", path)
+		}
+		return nil, fmt.Errorf("replay: cache %s: %w (delete it: all is replayed again)", path, err)
 	}
-	r, err := New()
-	if err != nil {
+	c := &Cache{db: db}
+	if err := c.follow(waf.Config{Paranoia: request.ParanoiaLevels}); err != nil {
 		db.Close()
 		return nil, err
-	}
-	c := &Cache{db: db, replayer: r, bucket: []byte(strings.Join(append([]string{cacheFormat}, Modules()...), " "))}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(c.bucket)
-		return err
-	})
-	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("replay: cache: %w", err)
 	}
 	return c, nil
 }
@@ -70,20 +66,28 @@ func OpenCache(dir string) (*Cache, error) {
 // WithRules returns the same cache for a CRS that is followed by directives, such as exclusions of rules. Its
 // recordings stand apart. Closing c closes it, too.
 func (c *Cache) WithRules(directives string) (*Cache, error) {
-	w, err := waf.New(waf.Config{Paranoia: request.ParanoiaLevels, AfterCRS: directives})
-	if err != nil {
-		return nil, err
+	d := &Cache{db: c.db}
+	return d, d.follow(waf.Config{Paranoia: request.ParanoiaLevels, AfterCRS: directives})
+}
+
+// follow makes the cache that of a WAF.
+func (c *Cache) follow(config waf.Config) (err error) {
+	if c.replayer, err = newReplayer(config); err != nil {
+		return err
 	}
-	digest := sha256.Sum256([]byte(directives))
-	d := &Cache{db: c.db, replayer: &Replayer{w}, bucket: append(append([]byte{}, c.bucket...), digest[:]...)}
+	digest, err := config.Digest()
+	if err != nil {
+		return err
+	}
+	c.bucket = fmt.Appendf(nil, "%s %s %x", cacheFormat, strings.Join(Modules(), " "), digest)
 	err = c.db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists(d.bucket)
+		_, err := tx.CreateBucketIfNotExists(c.bucket)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("replay: cache: %w", err)
+		return fmt.Errorf("replay: cache: %w", err)
 	}
-	return d, nil
+	return nil
 }
 
 // Close closes the cache.

@@ -18,6 +18,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/synthetic"
 	"github.com/mlverdict/mlverdict/internal/traffic"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 // requests are some that CRS flags and some that it does not.
@@ -48,7 +49,7 @@ func recordings(t *testing.T, c *replay.Cache, rows []*traffic.Request) (list []
 func mark(t *testing.T, dir string) (n int) {
 	t.Helper()
 	var marked bytes.Buffer
-	require.NoError(t, gob.NewEncoder(&marked).Encode(replay.Recording{Engine: -1}))
+	require.NoError(t, gob.NewEncoder(&marked).Encode(replay.Recording{View: request.View{Hour: -1}}))
 	db, err := bbolt.Open(filepath.Join(dir, "views.db"), 0o600, &bbolt.Options{Timeout: time.Second})
 	require.NoError(t, err)
 	defer db.Close()
@@ -70,7 +71,7 @@ func mark(t *testing.T, dir string) (n int) {
 	return n
 }
 
-func isMarked(r replay.Recording) bool { return r.Engine == -1 }
+func isMarked(r replay.Recording) bool { return r.View.Hour == -1 }
 
 func TestCacheReturnsWhatAReplayYields(t *testing.T) {
 	rows, dir := requests(), t.TempDir()

@@ -25,8 +25,8 @@ const Hour = 12
 
 // Recording is a replayed request.
 type Recording struct {
-	View   request.View // as read at the replayer's paranoia level
-	Engine int          // id of the rule, 0 = none, by which Coraza refused the request before CRS could judge it
+	View    request.View // as read at the replayer's paranoia level
+	Refused bool         // by Coraza itself, before CRS could judge it: too large, a body that cannot be parsed, too many arguments
 }
 
 // Replayer replays requests at one paranoia level. It is safe for concurrent use.
@@ -37,7 +37,11 @@ func New() (*Replayer, error) { return NewAt(request.ParanoiaLevels) }
 
 // NewAt returns a replayer at a lower paranoia level, which serves the levels up to it in less time.
 func NewAt(paranoia int) (*Replayer, error) {
-	w, err := waf.New(waf.Config{Paranoia: paranoia})
+	return newReplayer(waf.Config{Paranoia: paranoia})
+}
+
+func newReplayer(c waf.Config) (*Replayer, error) {
+	w, err := waf.New(c)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +56,7 @@ func (r *Replayer) Replay(row *traffic.Request) (rec Recording, err error) {
 	if err != nil {
 		return rec, err
 	}
-	if interruption != nil && interruption.RuleID < 900000 {
-		rec.Engine = interruption.RuleID
-	}
+	rec.Refused = interruption != nil && interruption.RuleID < 900000 // 0, too: what Coraza refuses without a rule
 	state, ok := tx.(plugintypes.TransactionState)
 	if !ok {
 		return rec, fmt.Errorf("replay: this version of Coraza hides a transaction's state (%T)", tx)

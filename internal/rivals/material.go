@@ -43,7 +43,7 @@ func Gather(ctx context.Context, d *scoreboard.Data, cache *replay.Cache) (*Mate
 		s := &d.Normal[i]
 		if counts(training.Group(s.Request)) {
 			m.Counting.AddNormal(recorded(s))
-		} else if s.Engine == 0 {
+		} else if !s.Refused {
 			m.MeasuredNormal = append(m.MeasuredNormal, s.View)
 		}
 	}
@@ -58,7 +58,7 @@ func Gather(ctx context.Context, d *scoreboard.Data, cache *replay.Cache) (*Mate
 	for i := range d.Attacks {
 		if s := &d.Attacks[i]; counts(training.AttackGroup(s.Request)) {
 			m.Counting.AddAttack(recorded(s))
-		} else if s.Engine == 0 {
+		} else if !s.Refused {
 			m.MeasuredAttacks = append(m.MeasuredAttacks, s.View)
 		}
 		m.Attacks = append(m.Attacks, d.Attacks[i].View)
@@ -81,7 +81,7 @@ func (m *Material) envelop(ctx context.Context, d *scoreboard.Data, cache *repla
 		if rec.Err != nil {
 			return rec.Err
 		}
-		if rec.Engine == 0 {
+		if !rec.Refused {
 			m.Attacks = append(m.Attacks, rec.View)
 			if !counts(training.AttackGroup(carried[i])) {
 				m.MeasuredAttacks = append(m.MeasuredAttacks, rec.View)
@@ -100,5 +100,5 @@ func counts(group string) bool {
 }
 
 func recorded(s *scoreboard.Sample) *replay.Recorded {
-	return &replay.Recorded{Request: s.Request, Recording: replay.Recording{View: s.View, Engine: s.Engine}}
+	return &replay.Recorded{Request: s.Request, Recording: replay.Recording{View: s.View, Refused: s.Refused}}
 }

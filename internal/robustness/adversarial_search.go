@@ -57,7 +57,7 @@ func (g *guard) ask(payload string, by []string, chance uint64) (*candidate, err
 	if err != nil {
 		return nil, err
 	}
-	if rec.Engine != 0 { // Coraza itself refuses it
+	if rec.Refused { // Coraza itself refuses it
 		c.crs, c.score, c.anomaly, c.denied = math.MaxInt, model.MinScore, 1, true
 		return c, nil
 	}

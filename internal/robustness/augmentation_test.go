@@ -26,7 +26,7 @@ func sample(t *testing.T, replayer *replay.Replayer, set, label, class, argument
 	row.Set, row.Label, row.Class = set, label, class
 	rec, err := replayer.Replay(row)
 	require.NoError(t, err)
-	return scoreboard.Sample{Request: row, View: rec.View, Engine: rec.Engine}
+	return scoreboard.Sample{Request: row, View: rec.View, Refused: rec.Refused}
 }
 
 // The table has the figures of the suites that it runs, and the same of both models where they are one.

@@ -147,8 +147,8 @@ func (c *MutationCell) add(g *sighting) {
 func (s *Mutation) attack(replayer *replay.Replayer, i int) (sightings []sighting, refused bool, err error) {
 	attack := s.Attacks[i]
 	bare, err := replayer.Replay(inQuery(attack.Payload))
-	if err != nil || bare.Engine != 0 {
-		return nil, bare.Engine != 0, err
+	if err != nil || bare.Refused {
+		return nil, bare.Refused, err
 	}
 	before := map[int]opinion{}
 	for _, level := range s.Levels {
@@ -185,7 +185,7 @@ func (s *Mutation) attack(replayer *replay.Replayer, i int) (sightings []sightin
 
 // seen is ask for a request that Coraza itself may have refused: then nothing got through.
 func seen(m *model.Model, rec *replay.Recording, level int) (opinion, error) {
-	if rec.Engine != 0 {
+	if rec.Refused {
 		return opinion{crs: true, score: model.MinScore, anomaly: 1}, nil
 	}
 	return ask(m, &rec.View, level)

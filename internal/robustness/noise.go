@@ -152,7 +152,7 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 		}
 		err = n.each(ctx, &f, "whole", augment.ThroughCRS, n.Requests, 20, func(text string, s *scratch) error {
 			rec, err := replayer.Replay(augment.InQuery(text))
-			if err != nil || rec.Engine != 0 || !rec.View.Denied() {
+			if err != nil || rec.Refused || !rec.View.Denied() {
 				return err
 			}
 			if err := n.Model.Judge(&rec.View, &s.verdict); err != nil {

@@ -169,7 +169,7 @@ func (s *Padding) view(ctx context.Context, replayer *replay.Replayer, texts []p
 	attack := s.Attacks[i]
 	out.bare = map[int]opinion{}
 	rec, err := replayer.Replay(inForm(attack.Payload))
-	if err != nil || rec.Engine != 0 {
+	if err != nil || rec.Refused {
 		out.err = err
 		return out
 	}

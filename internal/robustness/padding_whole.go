@@ -72,7 +72,7 @@ func (c *WholeCell) add(attack bool, o evaluation.Outcome) {
 	}
 	c.Tried++
 	switch {
-	case o.Engine != 0:
+	case o.Refused:
 		c.Refused++
 	case o.CRSDenied:
 		c.CRS++

@@ -41,7 +41,7 @@ func ask(m *model.Model, samples []Sample) (out [Levels][]answer) {
 		return func(i int) {
 			for level := 1; level <= Levels; level++ {
 				v := samples[i].View.AtParanoia(level)
-				if samples[i].Engine == 0 && m.Judge(&v, &verdict) == nil {
+				if !samples[i].Refused && m.Judge(&v, &verdict) == nil {
 					out[level-1][i] = answer{verdict.Score, verdict.Class}
 				}
 			}

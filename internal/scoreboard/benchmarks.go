@@ -57,7 +57,7 @@ func (t *tally) add(s *Sample, a answer, level int) {
 func balanced(samples []Sample, answers []answer, level int) Balanced {
 	var t tally
 	for i := range samples {
-		if s := &samples[i]; s.Engine == 0 && (s.Set == browsing || s.Set == "attack-mgm") {
+		if s := &samples[i]; !s.Refused && (s.Set == browsing || s.Set == "attack-mgm") {
 			t.add(s, answers[i], level)
 		}
 	}
@@ -73,7 +73,7 @@ func goTestWAFScores(samples []Sample, answers []answer, level int) GoTestWAF {
 	for i := range samples {
 		s := &samples[i]
 		switch {
-		case s.Set != gotestwaf || s.Engine != 0:
+		case s.Set != gotestwaf || s.Refused:
 		case strings.Contains(strings.SplitN(s.Src, "/", 2)[0], "api"): // gotestwaf's own rule
 			api.add(s, answers[i], level)
 		default:

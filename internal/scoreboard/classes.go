@@ -63,7 +63,7 @@ func articleReports(samples []Sample, answers []answer) []ClassReport {
 // evaluatedClass is the class that a row's label says, empty for the rows that stay out of class tables.
 func (s *Sample) evaluatedClass() string {
 	switch {
-	case !s.Counted() || s.Engine != 0:
+	case !s.Counted() || s.Refused:
 		return ""
 	case s.Label == traffic.Attack:
 		return evidence.ClassOf(s.Class).String()

@@ -47,8 +47,8 @@ var files = []struct {
 // Sample is a request as CRS left it at paranoia level 4.
 type Sample struct {
 	*traffic.Request
-	View   request.View
-	Engine int // rule by which Coraza itself refused the request, 0 = none: it is counted, and in no share
+	View    request.View
+	Refused bool // by Coraza itself: it is counted, and in no share
 }
 
 // Data is the traffic of a scoreboard, each row on one side of the split.
@@ -123,8 +123,8 @@ func find(dir, name string) (path string, ok bool) {
 
 // take puts a row on its side. The training files come first, so that known is complete when a test is read.
 func (d *Data) take(rec *replay.Recorded, role role, set *Set, known payloadTexts) {
-	s := Sample{rec.Request, rec.View, rec.Engine}
-	if s.Engine != 0 {
+	s := Sample{rec.Request, rec.View, rec.Refused}
+	if s.Refused {
 		set.Engine++
 	}
 	benign := s.Label == traffic.Benign
@@ -190,7 +190,7 @@ func (s *Sample) order() int {
 // Flagged reports whether CRS alone denies the request at a paranoia level.
 func (s *Sample) Flagged(level int) bool {
 	v := s.View.AtParanoia(level)
-	return s.Engine == 0 && v.Denied()
+	return !s.Refused && v.Denied()
 }
 
 // Counted reports whether the request is in the sums: the side comparison is not.

@@ -119,7 +119,7 @@ func (g *group) row(samples []Sample, level int) Row {
 	for _, i := range g.members {
 		s := &samples[i]
 		switch {
-		case s.Engine != 0:
+		case s.Refused:
 			row.Engine++
 		case s.Flagged(level):
 			row.CRS++

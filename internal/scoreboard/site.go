@@ -28,7 +28,7 @@ func AdaptTo(base *model.Model, own []Sample) (*model.Model, error) {
 		return nil, err
 	}
 	for i := range own {
-		if own[i].Engine == 0 {
+		if !own[i].Refused {
 			summary.Add(own[i].Request, &own[i].View)
 		}
 	}
@@ -135,7 +135,7 @@ func sites(samples []Sample) (list []site) {
 func sampleAttacks(test []Sample) (chosen []Sample) {
 	sets := map[string][]Sample{}
 	for _, s := range test {
-		if s.Label == traffic.Attack && s.Counted() && s.Engine == 0 {
+		if s.Label == traffic.Attack && s.Counted() && !s.Refused {
 			sets[s.Set] = append(sets[s.Set], s)
 		}
 	}

@@ -96,7 +96,7 @@ type Harmful struct {
 // AddNormal takes a normal request for training, unless Coraza refuses it by itself: such a request never reaches the
 // model.
 func (c *Corpus) AddNormal(rec *replay.Recorded) {
-	if rec.Engine == 0 {
+	if !rec.Refused {
 		c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request.Set})
 		c.rows = append(c.rows, rec.Request.Digest())
 	}
@@ -131,7 +131,7 @@ func (c *Corpus) AddAttack(rec *replay.Recorded) {
 
 // AddHarmful takes a request that carries the attack of a group, a known payload or "".
 func (c *Corpus) AddHarmful(rec *replay.Recorded, group, payload string) {
-	if rec.Engine == 0 {
+	if !rec.Refused {
 		c.Harmful = append(c.Harmful, Harmful{rec.View, group, payload})
 	}
 }
@@ -210,10 +210,12 @@ func (c *Corpus) texts() []Attack {
 	return slices.DeleteFunc(slices.Clone(c.Attacks), func(a Attack) bool { return c.carried[a.Text] >= wrapping })
 }
 
-// AddTuning takes a normal request for calibration.
+// AddTuning takes a normal request for calibration, unless Coraza refuses it by itself.
 func (c *Corpus) AddTuning(rec *replay.Recorded) {
-	c.Tuning = append(c.Tuning, rec.View)
-	c.rows = append(c.rows, rec.Request.Digest())
+	if !rec.Refused {
+		c.Tuning = append(c.Tuning, rec.View)
+		c.rows = append(c.rows, rec.Request.Digest())
+	}
 }
 
 // Flagged counts the requests to calibrate on that CRS denies at a paranoia level.

@@ -69,7 +69,7 @@ func (c *Corpus) addNoise(ctx context.Context, cache *replay.Cache, n int, rng *
 		requests, families = append(requests, augment.Alone(text, rng)), append(families, noiseGroup(family))
 	}
 	return replayAll(ctx, cache, requests, func(i int, rec *replay.Recorded) {
-		if rec.Engine == 0 {
+		if !rec.Refused {
 			c.Noise = append(c.Noise, Normal{View: rec.View, Group: families[i]})
 		}
 	})

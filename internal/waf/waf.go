@@ -5,7 +5,10 @@
 package waf
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -90,6 +93,25 @@ func (c *Config) directives() string {
 	}
 	b.WriteString(plugin.BeforeCRS(c.options()...))
 	return seclang.Blocking(b.String(), c.AfterCRS+"\n"+plugin.AfterCRS())
+}
+
+// Digest tells WAFs apart: SHA-256 of the directives and of the plugin's rule files, which a directive may include. CRS and
+// Coraza have versions of their own.
+func (c *Config) Digest() (digest [sha256.Size]byte, err error) {
+	h := sha256.New()
+	io.WriteString(h, c.directives())
+	files, err := fs.Glob(plugin.FS(), "@ml-verdict/*")
+	for _, file := range files {
+		var text []byte
+		if text, err = fs.ReadFile(plugin.FS(), file); err != nil {
+			break
+		}
+		fmt.Fprintf(h, "\n%s %d\n%s", file, len(text), text)
+	}
+	if err != nil {
+		return digest, fmt.Errorf("waf: %w", err)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 func (c *Config) options() (options []plugin.Option) {

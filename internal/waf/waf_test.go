@@ -70,6 +70,22 @@ func TestWithoutPlugin(t *testing.T) {
 	}
 }
 
+// What is replayed by one WAF must not be taken for what another one would do.
+func TestDigestTellsWAFsApart(t *testing.T) {
+	seen := map[[32]byte]bool{}
+	for _, c := range []waf.Config{
+		{Paranoia: 1}, {Paranoia: 4}, {Paranoia: 4, Plugin: true}, {Paranoia: 4, AfterCRS: "SecRuleRemoveById 942100"}, {Paranoia: 4, EarlyBlocking: true},
+	} {
+		first, err := c.Digest()
+		require.NoError(t, err)
+		again, err := c.Digest()
+		require.NoError(t, err)
+		assert.Equal(t, first, again)
+		assert.False(t, seen[first], "%+v", c)
+		seen[first] = true
+	}
+}
+
 func TestErrorLog(t *testing.T) {
 	var vetoes atomic.Int64
 	w := waftest.New(t, func(c *waf.Config) {
