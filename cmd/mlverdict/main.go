@@ -79,7 +79,7 @@ only when both take it for an attack.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCommand(), newScoreCommand(), newExplainCommand(),
-		newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
+		newGradeCommand(), newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
 		newInspectCommand(), newScoreboardCommand(), newReportCommand(), newAugmentCommand(), newRobustnessCommand())
 	wrongArgumentsAreUsageErrors(root)
 	return root

@@ -47,7 +47,8 @@ hash of the name) is used: the other half is left for "evaluate --half test". Of
 by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
-CRS's own word lists, put into the shortest texts that mean harm, are attack text too. --augment, the default, makes up
+A bare payload that looks like no other attack is left out: lists hold headings and single words, too (see grade). CRS's own
+word lists, put into the shortest texts that mean harm, are attack text as well. --augment, the default, makes up
 more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
 does; a little noise with the structure of data formats is normal text, and what CRS's rules match of it is no surprise; and
 payloads drawn by --seed are put into requests of the benign rows and replayed: with the attack requests they weigh the
@@ -165,15 +166,12 @@ func warnOfFew(stderr io.Writer, c *training.Corpus) {
 // corpus gathers what the model is trained on. Rows that could not be used are a skippedRows beside it.
 func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr io.Writer, files []string) (*training.Corpus, error) {
 	var c training.Corpus
-	var payloads, envelopes []*traffic.Request
+	var envelopes []*traffic.Request
 	calibrate := len(o.tune) == 0
 	var skipped skippedRows
 	err := eachRecording(ctx, cache, stderr, "replaying", files, func(rec *replay.Recorded) {
 		switch {
 		case !training.TrainsOn(rec.Request):
-		case rec.Request.IsPayload():
-			c.AddAttack(rec)
-			payloads = append(payloads, rec.Request)
 		case rec.Request.Label == traffic.Attack:
 			c.AddAttack(rec)
 		case calibrate && training.HeldOut(rec.Request):
@@ -201,19 +199,37 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")
 	}
-	if o.params.Augment && o.params.Schema == features.Verdict { // the other schema learns from no attack
-		fmt.Fprintln(stderr, "putting payloads and noise into requests")
-		if err := c.AddAugmented(ctx, cache, payloads, envelopes, o.params.Seed); err != nil {
+	if o.params.Schema == features.Verdict { // the other schema learns from no attack
+		if err := o.complete(ctx, &c, cache, stderr, envelopes); err != nil {
 			return nil, err
 		}
-	}
-	if err := c.AddLexicon(coreruleset.FS); err != nil {
-		return nil, err
 	}
 	if skipped > 0 {
 		return &c, skipped
 	}
 	return &c, nil
+}
+
+// complete adds to what the rows say what is known of attacks beside them and what is made up, and leaves out payloads that are none.
+func (o *trainOptions) complete(ctx context.Context, c *training.Corpus, cache *replay.Cache, stderr io.Writer, envelopes []*traffic.Request) error {
+	if err := c.AddLexicon(coreruleset.FS); err != nil {
+		return err
+	}
+	if o.params.Augment {
+		c.AddGrammars(o.params.Seed)
+	}
+	left, err := c.LeaveOutUnsupported(o.params)
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		fmt.Fprintf(stderr, "left out %d payloads that look like no other attack (mlverdict grade lists them)\n", left)
+	}
+	if !o.params.Augment {
+		return nil
+	}
+	fmt.Fprintln(stderr, "putting payloads and noise into requests")
+	return c.AddMadeUp(ctx, cache, envelopes, o.params.Seed)
 }
 
 // writeModel writes the model, its manifest and its card: all of them, or none where one cannot be written.

@@ -22,7 +22,7 @@ var cardTemplate = template.Must(template.New("card").Parse(cardText))
 func Card(m *model.Model, c *Corpus, p Params) []byte {
 	sources := map[string]int{}
 	for i := range c.Normal {
-		sources[c.Normal[i].Set]++
+		sources[c.Normal[i].Row.Set]++
 	}
 	attacks := map[string]int{}
 	for _, a := range c.Attacks {

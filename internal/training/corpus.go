@@ -63,27 +63,29 @@ func Group(r *traffic.Request) string {
 
 // Corpus is what a model is trained on.
 type Corpus struct {
-	Normal  []Normal       // trains the forest and both witnesses
-	Attacks []Attack       // trains the attack chains
-	Harmful []Harmful      // with Normal and Noise, weighs the forest's leaves
-	Noise   []Normal       // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
-	Tuning  []request.View // calibrates the score; normal requests
-	rows    [][sha256.Size]byte
-	carried map[string]int // text in attack requests → requests that carry it
+	Normal     []Normal       // trains the forest and both witnesses
+	Attacks    []Attack       // trains the attack chains
+	Harmful    []Harmful      // with Normal and Noise, weighs the forest's leaves
+	Noise      []Normal       // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
+	Tuning     []request.View // calibrates the score; normal requests
+	rows       [][sha256.Size]byte
+	attackRows []*traffic.Request // the rows that Attacks were taken from, and those that gave none
+	carried    map[string]int     // text in attack requests → requests that carry it
 }
 
 // Normal is a normal request.
 type Normal struct {
 	View  request.View
 	Group string // what must stay on one side of a split
-	Set   string
+	Row   *traffic.Request
 }
 
 // Attack is the text of an attack.
 type Attack struct {
 	Text  string
 	Class evidence.Class
-	Group string // what must stay on one side of a split
+	Group string           // what must stay on one side of a split
+	Row   *traffic.Request // that it was taken from; nil of a word list
 }
 
 // Harmful is a request that carries an attack.
@@ -97,7 +99,7 @@ type Harmful struct {
 // model.
 func (c *Corpus) AddNormal(rec *replay.Recorded) {
 	if !rec.Refused {
-		c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request.Set})
+		c.Normal = append(c.Normal, Normal{rec.View, Group(rec.Request), rec.Request})
 		c.rows = append(c.rows, rec.Request.Digest())
 	}
 }
@@ -109,10 +111,10 @@ const wrapping = 10
 // AddAttack takes an attack for training. Of a whole request, the values that CRS's payload rules matched at paranoia
 // level 4 are its text; the rest of it is wrapping.
 func (c *Corpus) AddAttack(rec *replay.Recorded) {
-	c.rows = append(c.rows, rec.Request.Digest())
+	c.rows, c.attackRows = append(c.rows, rec.Request.Digest()), append(c.attackRows, rec.Request)
 	class, group := evidence.ClassOf(rec.Request.Class), AttackGroup(rec.Request)
 	if rec.Request.IsPayload() {
-		c.Attacks = append(c.Attacks, Attack{rec.Request.Payload, class, group})
+		c.Attacks = append(c.Attacks, Attack{rec.Request.Payload, class, group, rec.Request})
 		return
 	}
 	c.AddHarmful(rec, group, "")
@@ -124,7 +126,7 @@ func (c *Corpus) AddAttack(rec *replay.Recorded) {
 	}
 	for i, flagged := range rec.View.Flagged(nil) {
 		if flagged {
-			c.Attacks = append(c.Attacks, Attack{rec.View.Values[i].Text, class, group})
+			c.Attacks = append(c.Attacks, Attack{rec.View.Values[i].Text, class, group, rec.Request})
 		}
 	}
 }
@@ -139,14 +141,17 @@ func (c *Corpus) AddHarmful(rec *replay.Recorded, group, payload string) {
 // mostEmbedded is how many bare payloads are put into requests at most, and no more than there are envelopes.
 const mostEmbedded = 4000
 
-// AddAugmented takes what is made up: payloads of [Grammars], requests that carry some of all bare payloads, and requests
-// that carry noise.
-func (c *Corpus) AddAugmented(ctx context.Context, cache *replay.Cache, payloads, envelopes []*traffic.Request, seed uint64) error {
-	payloads = slices.Clone(payloads)
+// AddGrammars takes payloads of our own grammars (see [Grammars]).
+func (c *Corpus) AddGrammars(seed uint64) {
 	for payload := range Grammars(seed) {
 		c.AddAttack(&replay.Recorded{Request: payload})
-		payloads = append(payloads, payload)
 	}
+}
+
+// AddMadeUp replays what is made up and takes it: requests that carry some of the payloads taken so far, and requests that carry
+// noise. The envelopes are normal requests.
+func (c *Corpus) AddMadeUp(ctx context.Context, cache *replay.Cache, envelopes []*traffic.Request, seed uint64) error {
+	payloads := slices.DeleteFunc(slices.Clone(c.attackRows), func(row *traffic.Request) bool { return !row.IsPayload() })
 	embedded := min(mostEmbedded, len(payloads), len(envelopes))
 	if err := c.embed(ctx, cache, payloads, envelopes, embedded, rand.New(rand.NewPCG(seed, 1))); err != nil {
 		return err

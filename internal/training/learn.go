@@ -25,21 +25,8 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 		}
 		return measures, nil
 	}
-	attacks := c.texts()
-	if len(attacks) == 0 {
-		return measures, errors.New("training: no attacks (rows with the label attack)")
-	}
-	split := c.split(attacks, p)
-	var chains [folds + 1]*evidence.Chains // by the fold that they were learned without; the last of all
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for without := range chains {
-		group.Go(func() (err error) {
-			chains[without], err = compile(split[:], without, p)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	chains, err := c.chains(p)
+	if err != nil {
 		return measures, err
 	}
 	traffic, noise := countRules(c.Normal, p.Schema, chains[:]), countRules(c.Noise, p.Schema, chains[:])
@@ -51,6 +38,24 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 	}
 	parts.Chains, parts.Rules = chains[folds], rules(folds)
 	return measures, nil
+}
+
+// chains are learned once without each fold, and last of all with every one.
+func (c *Corpus) chains(p Params) (chains [folds + 1]*evidence.Chains, err error) {
+	attacks := c.texts()
+	if len(attacks) == 0 {
+		return chains, errors.New("training: no attacks (rows with the label attack)")
+	}
+	split := c.split(attacks, p)
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for without := range chains {
+		group.Go(func() (err error) {
+			chains[without], err = compile(split[:], without, p)
+			return err
+		})
+	}
+	return chains, group.Wait()
 }
 
 // countRules counts by fold which rules match requests, on texts as the fold's chains see them.

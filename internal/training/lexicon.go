@@ -45,7 +45,7 @@ func (c *Corpus) AddLexicon(crs fs.FS) error {
 				if !strings.HasPrefix(form, "/") { // a path is a word of its own; elsewhere it is the command's name
 					text = strings.TrimPrefix(word, "bin/")
 				}
-				c.Attacks = append(c.Attacks, Attack{fmt.Sprintf(form, text), l.class, word})
+				c.Attacks = append(c.Attacks, Attack{Text: fmt.Sprintf(form, text), Class: l.class, Group: word})
 			}
 		}
 	}

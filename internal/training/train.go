@@ -20,7 +20,7 @@ type Params struct {
 	Schema    *features.Schema
 	Forest    forest.Params
 	Seed      uint64
-	Augment   bool   // learn from noise and mutated attacks, and weigh by texts in context; the corpus has what [Corpus.AddAugmented] made up
+	Augment   bool   // learn from noise and mutated attacks, and weigh by texts in context; the corpus has what [Corpus.AddGrammars] and [Corpus.AddMadeUp] made up
 	NGrams    int    // n-grams that the payload chains keep
 	Carriers  uint32 // a word of normal traffic is known by name when at least so many requests carry it
 	AttackUse uint32 // a word of attacks, when at least so many payloads do

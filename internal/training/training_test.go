@@ -129,6 +129,31 @@ func TestManifestListsEveryRow(t *testing.T) {
 	assert.NotEqual(t, c.Digest(), other.corpus(t).Digest())
 }
 
+// A payload that looks like no other attack teaches nothing and stands in no manifest; what other payloads support stays, and whole
+// requests do.
+func TestUnsupportedPayloadsAreLeftOut(t *testing.T) {
+	r := made()
+	before := r.corpus(t)
+	all := len(before.Manifest())
+	left, err := before.LeaveOutUnsupported(small())
+	require.NoError(t, err)
+	require.Less(t, left, 5, "of payloads that are alike")
+
+	word := &traffic.Request{Label: traffic.Attack, Class: "sqli", Payload: "blue"}
+	again := *word
+	r.attacks = append(r.attacks, word, &again)
+	c := r.corpus(t)
+	attacks := len(c.Attacks)
+	also, err := c.LeaveOutUnsupported(small())
+	require.NoError(t, err)
+	assert.Equal(t, left+2, also)
+	assert.Equal(t, attacks-also, len(c.Attacks))
+	assert.Equal(t, all-left, len(c.Manifest()))
+	digest := word.Digest()
+	assert.NotContains(t, c.Manifest(), hex.EncodeToString(digest[:]))
+	assert.Equal(t, len(before.Harmful), len(c.Harmful))
+}
+
 // A word that too few requests carry is not in a model: swapping it for another one changes no witness.
 func TestModelsHoldNoRareWord(t *testing.T) {
 	carrying := func(word string, carriers int) *model.Model {
@@ -235,7 +260,8 @@ func TestNoiseTeachesRules(t *testing.T) {
 	r := made()
 	augmented := func() *training.Corpus {
 		c := r.corpus(t)
-		require.NoError(t, c.AddAugmented(t.Context(), cache, r.attacks[:100], r.normal, 1))
+		c.AddGrammars(1)
+		require.NoError(t, c.AddMadeUp(t.Context(), cache, r.normal, 1))
 		return c
 	}
 	c := augmented()
