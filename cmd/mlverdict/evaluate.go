@@ -60,7 +60,7 @@ run and prints what changed, request by request.`,
 	formatFlag(cmd, &o.format)
 	halfFlag(cmd, &o.half)
 	f := cmd.Flags()
-	f.IntVar(&o.workers, "workers", 0, "requests replayed at a time (0 = one a core)")
+	f.Var(&bounded{&o.workers, 0, 1024}, "workers", "requests replayed at a time, up to 1024 (0 = one a core)")
 	f.StringSliceVar(&o.excludeBenign, "exclude-benign", nil, "leave the benign rows of these `SETS` out of the totals")
 	f.StringVar(&o.require, "require", "", "`PROMISES` that decide the exit status, such as 'fpr<=0.01,kept>=0.97'")
 	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines")
@@ -83,9 +83,6 @@ type result struct {
 }
 
 func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if o.workers < 0 {
-		return usagef("evaluate: --workers %d is negative (0 = one a core)", o.workers)
-	}
 	var promises evaluation.Promises
 	if o.require != "" {
 		var err error
