@@ -175,7 +175,7 @@ func (r *result) print(w io.Writer, format string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "set\tlabel\tclass\trequests\tengine\tCRS denies\tdenied\tof CRS's\t")
 	for _, g := range r.Groups {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", g.Set, g.Label, g.Class, g.Requests, g.EngineDenied,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", printable(g.Set), g.Label, printable(g.Class), g.Requests, g.EngineDenied,
 			g.CRSDenied, g.Denied, percent(g.Denied, g.CRSDenied))
 	}
 	for _, total := range []struct {
@@ -195,7 +195,7 @@ func (r *result) print(w io.Writer, format string) error {
 		if i == 0 {
 			fmt.Fprintf(w, "\n%d requests changed:\n", len(r.Changes))
 		}
-		fmt.Fprintln(w, change)
+		fmt.Fprintln(w, printable(change.String()))
 	}
 	return nil
 }
