@@ -171,6 +171,17 @@ func TestReadFlagsTheValueThatMatched(t *testing.T) {
 	}
 }
 
+func TestRuleParanoia(t *testing.T) {
+	for want, tags := range map[int][]string{
+		0: {"attack-sqli", "paranoia-level/0", "paranoia-level/5", "paranoia-level/-1", "paranoia-level/x", "paranoia-level/"},
+		3: {"attack-sqli", "paranoia-level/3"},
+		4: {"paranoia-level/9", "paranoia-level/4"},
+	} {
+		assert.Equal(t, want, request.RuleParanoia(tags), tags)
+	}
+	assert.Zero(t, request.RuleParanoia(nil))
+}
+
 // The view's score is CRS's own, at its level, and AtParanoia gives the scores of the levels below.
 func TestScoreIsThatOfCRS(t *testing.T) {
 	requests := map[string]func() *http.Request{
