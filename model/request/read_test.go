@@ -3,6 +3,7 @@
 package request_test
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,6 +169,17 @@ func TestReadFlagsTheValueThatMatched(t *testing.T) {
 			where := slices.Index(v.Values, tt.want)
 			assert.True(t, v.Flagged(nil)[where])
 		})
+	}
+}
+
+func TestMatchValues(t *testing.T) {
+	m := request.Match{Spans: []request.Span{{Lo: -5, Hi: 2}, {Lo: 1, Hi: 1}, {Lo: 3, Hi: math.MaxInt32}}}
+	assert.Equal(t, []int{0, 1, 3, 4}, slices.Collect(m.Values(5)))
+	assert.Equal(t, []int{0}, slices.Collect(m.Values(1)))
+	assert.Empty(t, slices.Collect(m.Values(0)))
+	for i := range m.Values(5) {
+		assert.Zero(t, i)
+		break
 	}
 }
 
