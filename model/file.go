@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/mlverdict/mlverdict/model/evidence"
 	"github.com/mlverdict/mlverdict/model/features"
@@ -189,16 +190,17 @@ func decode(b []byte, site bool) (Parts, error) {
 func decodeHeader(b []byte) (Parts, error) {
 	var h header
 	if err := json.Unmarshal(b, &h); err != nil {
-		return Parts{}, fmt.Errorf("model: %w: header: %w", ErrFormat, err)
+		return Parts{}, fmt.Errorf("model: %w: header: %.200v", ErrFormat, err)
 	}
+	names := strings.Join(h.Features, " ")
 	schema, ok := features.ByName(h.Schema)
 	if !ok {
-		return Parts{}, fmt.Errorf("model: %w: schema %q with features %q is unknown (this version knows %v)",
-			ErrFormat, h.Schema, h.Features, features.Schemas())
+		return Parts{}, fmt.Errorf("model: %w: schema %.50q with features %.500q is unknown (this version knows %v)",
+			ErrFormat, h.Schema, names, features.Schemas())
 	}
 	if hash := schema.Hash(); h.SchemaHash != hex.EncodeToString(hash[:]) {
-		return Parts{}, fmt.Errorf("model: %w: schema %q means the features %q in the file and %v in this version; train the model again",
-			ErrFormat, h.Schema, h.Features, schema)
+		return Parts{}, fmt.Errorf("model: %w: schema %q means the features %.500q in the file and %v in this version; train the model again",
+			ErrFormat, h.Schema, names, schema)
 	}
 	return Parts{Schema: schema, Seed: h.Seed, Data: h.Data}, nil
 }

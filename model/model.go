@@ -22,6 +22,7 @@
 package model
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -57,6 +58,25 @@ type Data struct {
 	Site int    `json:"site,omitempty"` // requests of the site
 }
 
+// check refuses what no training writes: programs print these fields as they are.
+func (d *Data) check() error {
+	switch {
+	case !hexadecimal(d.Digest, sha256.Size):
+		return fmt.Errorf("model: training data digest %.100q (want %d hexadecimal digits): %w", d.Digest, 2*sha256.Size, ErrFormat)
+	case !hexadecimal(d.Base, idSize):
+		return fmt.Errorf("model: base %.100q (want %d hexadecimal digits): %w", d.Base, 2*idSize, ErrFormat)
+	case min(d.Normal, d.Attacks, d.Tuning, d.Site) < 0:
+		return fmt.Errorf("model: a negative number of training rows: %w", ErrFormat)
+	}
+	return nil
+}
+
+// hexadecimal reports whether text is empty or spells so many bytes.
+func hexadecimal(text string, bytes int) bool {
+	b, err := hex.DecodeString(text)
+	return text == "" || err == nil && len(b) == bytes
+}
+
 // Model judges requests. It is immutable and safe for concurrent use.
 type Model struct {
 	parts     Parts
@@ -83,14 +103,20 @@ func assemble(p Parts, file []byte) (*Model, error) {
 		return nil, fmt.Errorf("model: a forest of %d features does not fit schema %v: %w",
 			p.Forest.Features(), p.Schema, ErrFormat)
 	}
+	if err := p.Data.check(); err != nil {
+		return nil, err
+	}
 	return &Model{
 		parts:     p,
 		file:      file,
-		id:        hex.EncodeToString(file[len(file)-checksumSize:][:6]),
+		id:        hex.EncodeToString(file[len(file)-checksumSize:][:idSize]),
 		extractor: features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline},
 		scratch:   sync.Pool{New: func() any { return new(features.Scratch) }},
 	}, nil
 }
+
+// idSize is the length of an id, in bytes.
+const idSize = 6
 
 // ID is the first 12 hexadecimal digits of the model file's checksum.
 func (m *Model) ID() string { return m.id }

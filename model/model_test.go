@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -176,6 +177,43 @@ func TestForeignSchemaNamesBoth(t *testing.T) {
 	require.ErrorIs(t, err, model.ErrFormat)
 	assert.ErrorContains(t, err, "verdict/9")
 	assert.ErrorContains(t, err, features.Verdict.Name)
+}
+
+// What a header says is printed, in an error or by mlverdict inspect.
+func TestHostileHeadersAreRefusedInFewPrintableWords(t *testing.T) {
+	good := small(t, features.Verdict).Bytes()
+	long := strings.Repeat(`\u001b[2J\n`, 1<<18)
+	for name, edit := range map[string][2]string{
+		"digest":           {`"digest":""`, `"digest":"` + long + `"`},
+		"digest too short": {`"digest":""`, `"digest":"00ff"`},
+		"base":             {`"normal":0`, `"base":"` + long + `"`},
+		"negative number":  {`"normal":0`, `"normal":-1`},
+		"negative site":    {`"normal":0`, `"site":-1`},
+		"schema":           {features.Verdict.Name, long},
+		"features":         {`"features":[`, `"schema_hash":"","features":["` + strings.Repeat(long+`","`, 3) + `",`},
+		"huge number":      {`"seed":7`, `"seed":7` + strings.Repeat("7", 1<<20)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := model.Read(withHeader(t, good, edit[0], edit[1]))
+			require.ErrorIs(t, err, model.ErrFormat)
+			assert.Less(t, len(err.Error()), 8000)
+			for _, c := range err.Error() {
+				assert.True(t, unicode.IsPrint(c), "%q", c)
+			}
+		})
+	}
+	_, err := model.Read(withHeader(t, good, `"digest":""`, `"digest":"`+strings.Repeat("0f", 32)+`","base":"0123456789ab"`))
+	assert.NoError(t, err)
+}
+
+// withHeader replaces text in a file's header and seals the file again.
+func withHeader(t *testing.T, file []byte, old, new string) []byte {
+	t.Helper()
+	start := 16 + int(binary.LittleEndian.Uint32(file[12:])) // of what follows the header
+	head := strings.Replace(string(file[16:start]), old, new, 1)
+	require.NotEqual(t, string(file[16:start]), head)
+	body := binary.LittleEndian.AppendUint32(bytes.Clone(file[:12]), uint32(len(head)))
+	return sealed(append(append(body, head...), file[start:len(file)-sha256.Size]...))
 }
 
 func FuzzRead(f *testing.F) {

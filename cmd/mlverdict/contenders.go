@@ -29,7 +29,7 @@ type league struct {
 	data     *scoreboard.Data
 	model    *model.Model
 	cache    *replay.Cache
-	material *rivals.Material
+	material *rivals.Material   // nil without training traffic
 	excluded []*rivals.Excluder // those among the contenders
 }
 

@@ -60,7 +60,7 @@ run and prints what changed, request by request.`,
 	formatFlag(cmd, &o.format)
 	halfFlag(cmd, &o.half)
 	f := cmd.Flags()
-	f.IntVar(&o.workers, "workers", 0, "requests replayed at a time (0 = one a core)")
+	f.Var(&bounded{&o.workers, 0, 1024}, "workers", "requests replayed at a time, up to 1024 (0 = one a core)")
 	f.StringSliceVar(&o.excludeBenign, "exclude-benign", nil, "leave the benign rows of these `SETS` out of the totals")
 	f.StringVar(&o.require, "require", "", "`PROMISES` that decide the exit status, such as 'fpr<=0.01,kept>=0.97'")
 	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines")
@@ -83,9 +83,6 @@ type result struct {
 }
 
 func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if o.workers < 0 {
-		return usagef("evaluate: --workers %d is negative (0 = one a core)", o.workers)
-	}
 	var promises evaluation.Promises
 	if o.require != "" {
 		var err error
@@ -178,7 +175,7 @@ func (r *result) print(w io.Writer, format string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "set\tlabel\tclass\trequests\tengine\tCRS denies\tdenied\tof CRS's\t")
 	for _, g := range r.Groups {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", g.Set, g.Label, g.Class, g.Requests, g.EngineDenied,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t\n", printable(g.Set), g.Label, printable(g.Class), g.Requests, g.EngineDenied,
 			g.CRSDenied, g.Denied, percent(g.Denied, g.CRSDenied))
 	}
 	for _, total := range []struct {
@@ -198,7 +195,7 @@ func (r *result) print(w io.Writer, format string) error {
 		if i == 0 {
 			fmt.Fprintf(w, "\n%d requests changed:\n", len(r.Changes))
 		}
-		fmt.Fprintln(w, change)
+		fmt.Fprintln(w, printable(change.String()))
 	}
 	return nil
 }

@@ -107,6 +107,10 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 		return err
 	}
 	if o.export != "" {
+		if league.material == nil {
+			return fmt.Errorf("scoreboard: --export-vectors: %s has no training traffic to make vectors of "+
+				"(want benign-browsing-train.jsonl.gz or benign-api.jsonl.gz there, and best payloads-train.jsonl.gz, too)", dir)
+		}
 		return rivals.Export(o.export, data, m, league.material)
 	}
 	stage("building the contenders")

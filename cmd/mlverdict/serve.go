@@ -59,6 +59,9 @@ the scores of CRS and of the model, the reason, and the transaction that a denie
 }
 
 func (o *serveOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if o.listen == "" { // to the net package every interface and any port: an unset shell variable must not ask for that
+		return usagef("serve: --listen is empty (want an address such as 127.0.0.1:8080)")
+	}
 	cfg := server.Config{
 		Access: slog.New(slog.NewTextHandler(stdout, nil)),
 		Errors: slog.New(slog.NewTextHandler(stderr, nil)),

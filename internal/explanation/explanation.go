@@ -182,7 +182,7 @@ func rules(view *request.View, trace *features.Trace, parts *model.Parts) []Rule
 		if parts.Rules != nil {
 			r.Rate = parts.Rules.Rarity(match.Rule)
 		}
-		for _, j := range named(match) {
+		for _, j := range slices.Compact(slices.Sorted(match.Values(len(view.Values)))) {
 			r.On = append(r.On, label(&view.Values[j]))
 		}
 		at[r.ID] = len(list)
@@ -196,17 +196,6 @@ func rules(view *request.View, trace *features.Trace, parts *model.Parts) []Rule
 		return cmp.Or(cmp.Compare(order(b.Weighed), order(a.Weighed)), cmp.Compare(b.Surprise, a.Surprise), cmp.Compare(b.Novelty, a.Novelty))
 	})
 	return list
-}
-
-// named lists, once each, the values that a rule matched.
-func named(m *request.Match) (list []int) {
-	for _, s := range m.Spans {
-		for j := s.Lo; j < s.Hi; j++ {
-			list = append(list, int(j))
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // order sorts what is after what is not.

@@ -39,9 +39,8 @@ func Logistic(m *model.Model, material *Material) (scoreboard.Contender, error) 
 	if err := fitting.Wait(); err != nil {
 		return c, err
 	}
-	p := m.Parts()
 	c.NewJudge = func() scoreboard.Judge {
-		x := &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
+		x := extractor(m)
 		var s features.Scratch
 		return func(sample *scoreboard.Sample, level int) float64 {
 			v := sample.View.AtParanoia(level)
@@ -62,8 +61,7 @@ func (material *Material) Vectors(m *model.Model) (normal, attacks [scoreboard.L
 	if err != nil {
 		return normal, attacks, err
 	}
-	parts := half.Parts()
-	x := &features.Extractor{Schema: parts.Schema, Chains: parts.Chains, Rules: parts.Rules}
+	x := extractor(half)
 	var s features.Scratch
 	measure := func(views []request.View, into *[scoreboard.Levels][][]float32) {
 		for level := 1; level <= scoreboard.Levels; level++ {
@@ -78,6 +76,12 @@ func (material *Material) Vectors(m *model.Model) (normal, attacks [scoreboard.L
 	measure(material.MeasuredNormal, &normal)
 	measure(material.MeasuredAttacks, &attacks)
 	return normal, attacks, nil
+}
+
+// extractor measures as the model does.
+func extractor(m *model.Model) *features.Extractor {
+	p := m.Parts()
+	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
 }
 
 // regression is a logistic regression over standardised features.

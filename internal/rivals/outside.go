@@ -5,13 +5,14 @@ package rivals
 import (
 	"encoding/csv"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/google/renameio/v2"
 
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/model"
@@ -46,8 +47,7 @@ func Export(dir string, d *scoreboard.Data, m *model.Model, material *Material) 
 			return err
 		}
 	}
-	p := m.Parts()
-	x := &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules}
+	x := extractor(m)
 	return writeCSV(filepath.Join(dir, "judge.csv"), func(write func(level int, key string, vector []float32)) {
 		var s features.Scratch
 		for _, side := range [][]scoreboard.Sample{d.Tuning, d.Test} {
@@ -65,11 +65,12 @@ func Export(dir string, d *scoreboard.Data, m *model.Model, material *Material) 
 	})
 }
 
-func writeCSV(path string, rows func(write func(level int, key string, vector []float32))) (err error) {
-	file, err := os.Create(path)
+func writeCSV(path string, rows func(write func(level int, key string, vector []float32))) error {
+	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
 		return err
 	}
+	defer file.Cleanup()
 	w := csv.NewWriter(file)
 	rows(func(level int, key string, vector []float32) {
 		record := []string{strconv.Itoa(level)}
@@ -82,7 +83,10 @@ func writeCSV(path string, rows func(write func(level int, key string, vector []
 		w.Write(record) // Flush keeps the error
 	})
 	w.Flush()
-	return errors.Join(w.Error(), file.Close())
+	if err := w.Error(); err != nil {
+		return err
+	}
+	return file.CloseAtomicallyReplace()
 }
 
 // judgement is a request at a paranoia level.

@@ -53,19 +53,25 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// maxPath bounds the path in a log line, in bytes.
-const maxPath = 256
+// Bounds of what a client chooses in a log line, in bytes. The longest registered method has 17.
+const (
+	maxMethod = 32
+	maxPath   = 256
+)
+
+func cut(text string, limit int) string {
+	if len(text) > limit {
+		return text[:limit] + "…"
+	}
+	return text
+}
 
 func (h *handler) log(r *http.Request, x *exchange, start time.Time) {
-	path := r.URL.Path
-	if len(path) > maxPath {
-		path = path[:maxPath] + "…"
-	}
 	v := &x.verdict
 	h.Access.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.Int("status", x.status),
-		slog.String("method", r.Method),
-		slog.String("path", path),
+		slog.String("method", cut(r.Method, maxMethod)),
+		slog.String("path", cut(r.URL.Path, maxPath)),
 		slog.String("verdict", string(v.Decision)),
 		slog.Int("crs_score", v.CRS.Score),
 		slog.Int("crs_threshold", v.CRS.Threshold),

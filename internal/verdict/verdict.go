@@ -13,6 +13,7 @@ import (
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
 	"github.com/corazawaf/coraza/v3/types"
 
+	"github.com/mlverdict/mlverdict/model/request"
 	"github.com/mlverdict/mlverdict/rules"
 )
 
@@ -137,7 +138,7 @@ func matches(matched []types.MatchedRule) []Match {
 	list := []Match{}
 	for _, mr := range matched {
 		rule := mr.Rule()
-		level := paranoia(rule.Tags())
+		level := request.RuleParanoia(rule.Tags())
 		if level == 0 || mr.Message() == "" {
 			continue
 		}
@@ -145,15 +146,4 @@ func matches(matched []types.MatchedRule) []Match {
 	}
 	slices.SortStableFunc(list, func(a, b Match) int { return cmp.Compare(a.Rule, b.Rule) })
 	return slices.CompactFunc(list, func(a, b Match) bool { return a.Rule == b.Rule })
-}
-
-// paranoia reads the tag paranoia-level/N that every rule of CRS with a score carries; 0 without one.
-func paranoia(tags []string) int {
-	for _, tag := range tags {
-		if level, ok := strings.CutPrefix(tag, "paranoia-level/"); ok {
-			n, _ := strconv.Atoi(level)
-			return n
-		}
-	}
-	return 0
 }

@@ -92,12 +92,10 @@ func (c *RuleCounts) Add(v *request.View, stretch []int, site string) {
 // occasions lists, each once, what a match shows.
 func occasions(v *request.View, stretch []int, m *request.Match) map[occasion]struct{} {
 	set := map[occasion]struct{}{{m.Rule, anyExtent}: {}}
-	for _, s := range m.Spans {
-		for j := max(s.Lo, 0); j < s.Hi && int(j) < len(v.Values); j++ {
-			length := len(v.Values[j].Text)
-			set[occasion{m.Rule, OfValue(length)}] = struct{}{}
-			set[occasion{m.Rule, OfText(stretch[j], length)}] = struct{}{}
-		}
+	for j := range m.Values(len(v.Values)) {
+		length := len(v.Values[j].Text)
+		set[occasion{m.Rule, OfValue(length)}] = struct{}{}
+		set[occasion{m.Rule, OfText(stretch[j], length)}] = struct{}{}
 	}
 	if len(set) == 1 {
 		set[occasion{m.Rule, nowhere}] = struct{}{}

@@ -53,10 +53,8 @@ func (s *Scratch) mark(v *request.View) {
 	s.flagged = append(s.flagged[:0], make([]bool, len(v.Values))...)
 	for i := range v.Matches {
 		if m := &v.Matches[i]; v.Counts(m) {
-			for _, span := range m.Spans {
-				for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
-					s.flagged[j] = true
-				}
+			for j := range m.Values(len(v.Values)) {
+				s.flagged[j] = true
 			}
 		}
 	}

@@ -92,19 +92,17 @@ func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *req
 		w.novelty = x.Rules.Novelty(m.Rule, evidence.Nowhere)
 		s.trace.rule(m.Rule, -1, 0, w.novelty)
 	}
-	for _, span := range m.Spans {
-		for j := max(span.Lo, 0); j < span.Hi && int(j) < len(v.Values); j++ {
-			length := len(v.Values[j].Text)
-			on := evidence.OfText(values[j].Stretch, length)
-			surprise := x.Rules.Surprise(m.Rule, on)
-			new := x.Rules.Novelty(m.Rule, evidence.OfValue(length))
-			surprise, new = x.Baseline.Match(values[j].Param, m.Rule, surprise, new)
-			s.trace.rule(m.Rule, int(j), surprise, new)
-			s.surprise[j] = max(s.surprise[j], surprise)
-			w.novelty = max(w.novelty, new)
-			if w.on == evidence.Nowhere || surprise > w.surprise {
-				w.surprise, w.on = surprise, on
-			}
+	for j := range m.Values(len(v.Values)) {
+		length := len(v.Values[j].Text)
+		on := evidence.OfText(values[j].Stretch, length)
+		surprise := x.Rules.Surprise(m.Rule, on)
+		new := x.Rules.Novelty(m.Rule, evidence.OfValue(length))
+		surprise, new = x.Baseline.Match(values[j].Param, m.Rule, surprise, new)
+		s.trace.rule(m.Rule, j, surprise, new)
+		s.surprise[j] = max(s.surprise[j], surprise)
+		w.novelty = max(w.novelty, new)
+		if w.on == evidence.Nowhere || surprise > w.surprise {
+			w.surprise, w.on = surprise, on
 		}
 	}
 	return w

@@ -120,7 +120,7 @@ func (v *View) readMatches(matched []types.MatchedRule) {
 		if id := rule.ID(); id < 910000 || id >= 949000 {
 			continue
 		}
-		m := Match{Rule: rule.ID(), Paranoia: paranoia(rule.Tags()), Score: severityScore(rule.Severity())}
+		m := Match{Rule: rule.ID(), Paranoia: RuleParanoia(rule.Tags()), Score: severityScore(rule.Severity())}
 		if m.Paranoia == 0 || m.Score == 0 {
 			continue // it steers CRS and scores nothing
 		}
@@ -150,8 +150,9 @@ func (v *View) joinRepeats() {
 	v.Matches = out
 }
 
-// paranoia reads the tag paranoia-level/N that every scoring rule of CRS carries; 0 without one.
-func paranoia(tags []string) int {
+// RuleParanoia reads the level off a rule's tags: paranoia-level/N, 1 to 4, which every rule of CRS with a score carries;
+// 0 without one.
+func RuleParanoia(tags []string) int {
 	for _, tag := range tags {
 		if level, ok := strings.CutPrefix(tag, "paranoia-level/"); ok {
 			if n := atoi(level, 0); n >= 1 && n <= ParanoiaLevels {

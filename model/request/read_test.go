@@ -3,6 +3,7 @@
 package request_test
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -169,6 +170,28 @@ func TestReadFlagsTheValueThatMatched(t *testing.T) {
 			assert.True(t, v.Flagged(nil)[where])
 		})
 	}
+}
+
+func TestMatchValues(t *testing.T) {
+	m := request.Match{Spans: []request.Span{{Lo: -5, Hi: 2}, {Lo: 1, Hi: 1}, {Lo: 3, Hi: math.MaxInt32}}}
+	assert.Equal(t, []int{0, 1, 3, 4}, slices.Collect(m.Values(5)))
+	assert.Equal(t, []int{0}, slices.Collect(m.Values(1)))
+	assert.Empty(t, slices.Collect(m.Values(0)))
+	for i := range m.Values(5) {
+		assert.Zero(t, i)
+		break
+	}
+}
+
+func TestRuleParanoia(t *testing.T) {
+	for want, tags := range map[int][]string{
+		0: {"attack-sqli", "paranoia-level/0", "paranoia-level/5", "paranoia-level/-1", "paranoia-level/x", "paranoia-level/"},
+		3: {"attack-sqli", "paranoia-level/3"},
+		4: {"paranoia-level/9", "paranoia-level/4"},
+	} {
+		assert.Equal(t, want, request.RuleParanoia(tags), tags)
+	}
+	assert.Zero(t, request.RuleParanoia(nil))
 }
 
 // The view's score is CRS's own, at its level, and AtParanoia gives the scores of the levels below.

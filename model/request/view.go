@@ -8,6 +8,8 @@
 // judged again without CRS.
 package request
 
+import "iter"
+
 // Place says where in a request a value stood.
 type Place uint8
 
@@ -51,6 +53,20 @@ type Match struct {
 	Paranoia int    // the rule's paranoia level, 1..4
 	Score    int    // the anomaly score that its severity stands for: 5, 4, 3 or 2
 	Spans    []Span // the values that it matched, sorted, without repeats; empty if the view holds none of them
+}
+
+// Values yields the indexes of the values that the match names, in a view that has n of them: below 0 and from n on there
+// are none, whatever the spans say. What stands in two spans comes twice.
+func (m *Match) Values(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, s := range m.Spans {
+			for i := max(int(s.Lo), 0); i < min(int(s.Hi), n); i++ {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // View is what the second verdict sees of one request.
@@ -100,10 +116,8 @@ func (v *View) Flagged(dst []bool) []bool {
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
-		for _, s := range m.Spans {
-			for j := max(s.Lo, 0); j < s.Hi && int(j) < len(dst); j++ {
-				dst[j] = true
-			}
+		for j := range m.Values(len(dst)) {
+			dst[j] = true
 		}
 	}
 	return dst
