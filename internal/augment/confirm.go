@@ -54,13 +54,11 @@ func attackIn(v request.View, text string) (class string, ok bool) {
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
-		for _, s := range m.Spans {
-			for j := s.Lo; j < s.Hi; j++ {
-				if v.Values[j].Text == text {
-					c, _ := evidence.ClassOfRule(m.Rule)
-					votes[c]++
-					ok = true
-				}
+		for j := range m.Values(len(v.Values)) {
+			if v.Values[j].Text == text {
+				c, _ := evidence.ClassOfRule(m.Rule)
+				votes[c]++
+				ok = true
 			}
 		}
 	}

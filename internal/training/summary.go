@@ -147,13 +147,11 @@ func (t *trace) shown() map[evidence.Param]evidence.Shown {
 		params[value.Param] = p
 	}
 	for _, m := range t.view.Matches {
-		for _, span := range m.Spans {
-			for j := max(span.Lo, 0); j < span.Hi && int(j) < len(t.values); j++ {
-				name := t.values[j].Param
-				if p := params[name]; !slices.Contains(p.Rules, m.Rule) {
-					p.Rules = append(p.Rules, m.Rule)
-					params[name] = p
-				}
+		for j := range m.Values(len(t.values)) {
+			name := t.values[j].Param
+			if p := params[name]; !slices.Contains(p.Rules, m.Rule) {
+				p.Rules = append(p.Rules, m.Rule)
+				params[name] = p
 			}
 		}
 	}
