@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -91,7 +92,7 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 		}
 	}
 	var verdicts verdictLog
-	if err := verdicts.open(o.baseline, o.verdicts, files); err != nil {
+	if err := verdicts.open(o.baseline, o.verdicts, slices.Concat(files, []string{o.waf.ModelPath})); err != nil {
 		return err
 	}
 	defer verdicts.discard()

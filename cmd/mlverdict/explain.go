@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/corazawaf/coraza/v3/experimental/plugins/plugintypes"
@@ -54,7 +55,7 @@ The result quotes the request: look where you send it.`,
 }
 
 func (o *explainOptions) run(stdin io.Reader, stdout io.Writer, files []string) error {
-	if err := checkOutput("--output", &o.output, files...); err != nil {
+	if err := checkOutput("--output", &o.output, slices.Concat(files, []string{o.waf.ModelPath})...); err != nil {
 		return err
 	}
 	req, err := o.request.read(stdin, files)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -49,7 +50,7 @@ small --budget only the easiest evasions are found.`,
 }
 
 func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if err := checkOutput("--resume", &o.resume, files...); err != nil {
+	if err := checkOutput("--resume", &o.resume, slices.Concat(files, []string{o.model})...); err != nil {
 		return err
 	}
 	m, attacks, err := o.load(files, stderr, true)

@@ -54,7 +54,7 @@ func (o *suiteOptions) flags(cmd *cobra.Command, levels []int) {
 
 // load reads the model and the payloads of the attacks in the files. With mutable, only those that can be mutated.
 func (o *suiteOptions) load(files []string, stderr io.Writer, mutable bool) (*model.Model, []robustness.Attack, error) {
-	if err := checkOutput("--markdown", &o.markdown, files...); err != nil {
+	if err := checkOutput("--markdown", &o.markdown, slices.Concat(files, []string{o.model})...); err != nil {
 		return nil, nil, err
 	}
 	m, err := loadModel(o.model)

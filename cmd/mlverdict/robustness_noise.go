@@ -62,7 +62,7 @@ payloads.`,
 }
 
 func (o *noiseOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := checkOutput("--markdown", &o.markdown, o.files...); err != nil {
+	if err := checkOutput("--markdown", &o.markdown, slices.Concat(o.files, []string{o.model})...); err != nil {
 		return err
 	}
 	m, err := loadModel(o.model)

@@ -69,7 +69,7 @@ and how many it would lose if they all came in its very target: attackers choose
 }
 
 func (o *suggestOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if err := checkOutput("--output", &o.output, slices.Concat(files, o.attacks)...); err != nil {
+	if err := checkOutput("--output", &o.output, slices.Concat(files, o.attacks, []string{o.model})...); err != nil {
 		return err
 	}
 	m, cache, err := o.open()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func (o *summarizeOptions) run(ctx context.Context, stdout, stderr io.Writer, fi
 	if o.output == "" {
 		return usagef("no summary file to write (want --output FILE, such as -o host1.summary)")
 	}
-	if err := checkOutput("--output", &o.output, files...); err != nil {
+	if err := checkOutput("--output", &o.output, slices.Concat(files, []string{o.base})...); err != nil {
 		return err
 	}
 	site, skipped := gatherSite(ctx, o.cache, stderr, o.base, files)

@@ -23,7 +23,8 @@ type verdictLog struct {
 	err      error // of the first write that failed
 }
 
-func (l *verdictLog) open(baseline, verdicts string, files []string) error {
+// open reads the file baseline and begins the file verdicts, which must be none of the inputs; an empty path is none.
+func (l *verdictLog) open(baseline, verdicts string, inputs []string) error {
 	if baseline != "" {
 		file, err := os.Open(baseline)
 		if err != nil {
@@ -34,7 +35,7 @@ func (l *verdictLog) open(baseline, verdicts string, files []string) error {
 			return fmt.Errorf("%s: %w", baseline, err)
 		}
 	}
-	if err := checkOutput("--verdicts", &verdicts, files...); err != nil {
+	if err := checkOutput("--verdicts", &verdicts, inputs...); err != nil {
 		return err
 	}
 	if verdicts != "" {
