@@ -55,6 +55,41 @@ func checkFile(flag, path string, inputs []string) error {
 	return nil
 }
 
+// output is a file to be written, and what names it.
+type output struct{ name, path string }
+
+// checkDistinct refuses two outputs that are one file, of which the second would take the place of the first. Empty paths are
+// none.
+func checkDistinct(outputs ...output) error {
+	for i, a := range outputs {
+		for _, b := range outputs[:i] {
+			if a.path != "" && b.path != "" && sameFile(a.path, b.path) {
+				return usagef("%s and %s are one file, %s (want a file for each)", b.name, a.name, b.path)
+			}
+		}
+	}
+	return nil
+}
+
+// sameFile tells whether two paths lead to one file, be it one that is not there yet.
+func sameFile(a, b string) bool {
+	there, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	if err == nil && otherErr == nil {
+		return os.SameFile(there, other)
+	}
+	return resolved(a) == resolved(b)
+}
+
+// resolved is the path of a file from the root, without links among its folders.
+func resolved(path string) string {
+	path, _ = filepath.Abs(path) // fails only where the working directory is gone, and then nothing can be written
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
+}
+
 // checkFolder refuses as early the folder of a flag that could not be made, with those above it. An empty path is none.
 func checkFolder(flag, path string) error {
 	for at := filepath.Clean(path); path != ""; at = filepath.Dir(at) {

@@ -53,6 +53,9 @@ func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, 
 	if err := checkOutput("--resume", &o.resume, slices.Concat(files, []string{o.model})...); err != nil {
 		return err
 	}
+	if err := checkDistinct(output{"--resume", o.resume}, output{"--markdown", o.markdown}); err != nil {
+		return err
+	}
 	m, attacks, err := o.load(files, stderr, true)
 	if err != nil {
 		return err

@@ -147,18 +147,22 @@ func (o *scoreboardOptions) run(ctx context.Context, stdout, stderr io.Writer, d
 	return o.write(stdout, result)
 }
 
-// checkOutputs refuses what could not be written. A former result may be overwritten: it was read before.
+// checkOutputs refuses what could not be written. The result may take the place of the former one, which was read before.
 func (o *scoreboardOptions) checkOutputs(dir string) error {
 	inputs, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		return err
 	}
 	inputs = append(inputs, o.model, o.manifest, o.scores)
-	return cmp.Or(
+	withFormer := append(inputs, o.keep)
+	if err := cmp.Or(
 		checkOutput("--output", &o.output, inputs...),
-		checkOutput("--markdown", &o.markdown, inputs...),
-		checkOutput("--mistakes", &o.mistakes, inputs...),
-		checkFolder("--images", o.images), checkFolder("--exclusions", o.exclusions), checkFolder("--export-vectors", o.export))
+		checkOutput("--markdown", &o.markdown, withFormer...),
+		checkOutput("--mistakes", &o.mistakes, withFormer...),
+		checkFolder("--images", o.images), checkFolder("--exclusions", o.exclusions), checkFolder("--export-vectors", o.export)); err != nil {
+		return err
+	}
+	return checkDistinct(output{"--output", o.output}, output{"--markdown", o.markdown}, output{"--mistakes", o.mistakes})
 }
 
 // former reads the result of --keep; nil without one.

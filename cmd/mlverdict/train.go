@@ -148,7 +148,7 @@ func (o *trainOptions) checkOutput(files []string) error {
 			return err
 		}
 	}
-	return nil
+	return checkDistinct(output{"--output", o.files[0]}, output{"its manifest", o.files[1]}, output{"its card", o.files[2]})
 }
 
 // few is the number of false positives below which a calibration says little: its 5 % are fewer than five requests.
