@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -52,7 +53,16 @@ func checkFile(flag, path string, inputs []string) error {
 			return usagef("%s %s: there is no folder %s", flag, path, filepath.Dir(path))
 		}
 	}
-	return nil
+	return tryFolder(flag, path, filepath.Dir(path))
+}
+
+// tryFolder makes a file in a folder and removes it: permissions alone do not tell whether that is possible.
+func tryFolder(flag, path, folder string) error {
+	file, err := os.CreateTemp(folder, ".mlverdict-")
+	if err != nil {
+		return usagef("%s %s: no file can be made in folder %s: %w", flag, path, folder, err)
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 // output is a file to be written, and what names it.
@@ -95,7 +105,7 @@ func checkFolder(flag, path string) error {
 	for at := filepath.Clean(path); path != ""; at = filepath.Dir(at) {
 		switch info, err := os.Stat(at); {
 		case err == nil && info.IsDir():
-			return nil
+			return tryFolder(flag, path, at)
 		case err == nil:
 			return usagef("%s %s: %s is no folder", flag, path, at)
 		case at == filepath.Dir(at):
