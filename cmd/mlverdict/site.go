@@ -3,12 +3,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/pflag"
 
@@ -50,26 +48,20 @@ func gatherSite(ctx context.Context, cacheDir string, stderr io.Writer, baseName
 		return nil, err
 	}
 	site := &siteTraffic{Summary: summary, base: base}
-	var rows []string
-	for _, file := range files {
-		part, err := readSummary(file, base)
-		switch {
-		case err != nil:
-			return nil, err
-		case part == nil:
-			rows = append(rows, file)
-		default:
-			before := site.Len()
-			if err := site.Merge(part); err != nil {
-				return nil, err
-			}
-			site.repeats += before + part.Len() - site.Len()
-		}
+	reader, err := traffic.Open(files...)
+	if err != nil {
+		return nil, err
 	}
-	if len(rows) == 0 {
+	defer reader.Close()
+	reader.Unlabelled = true
+	others, err := reader.Take(training.SummaryHead, training.IsSummary, site.merge)
+	if err != nil {
+		return nil, err
+	}
+	if others == 0 {
 		return site, nil
 	}
-	err = site.replay(ctx, cacheDir, stderr, rows)
+	err = site.replay(ctx, cacheDir, stderr, reader)
 	if err != nil && !errors.As(err, new(skippedRows)) {
 		return nil, err
 	}
@@ -82,15 +74,28 @@ func gatherSite(ctx context.Context, cacheDir string, stderr io.Writer, baseName
 	return site, err
 }
 
-func (site *siteTraffic) replay(ctx context.Context, cacheDir string, stderr io.Writer, files []string) error {
-	reader, err := traffic.Open(files...)
+// merge takes a summary in.
+func (site *siteTraffic) merge(name string, content io.Reader) error {
+	file, err := io.ReadAll(io.LimitReader(content, training.MaxSummarySize+1))
 	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	part, err := training.ReadSummary(file, site.base)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	before := site.Len()
+	if err := site.Merge(part); err != nil {
 		return err
 	}
-	reader.Unlabelled = true
+	site.repeats += before + part.Len() - site.Len()
+	return nil
+}
+
+func (site *siteTraffic) replay(ctx context.Context, cacheDir string, stderr io.Writer, reader *traffic.Reader) error {
 	cache, err := replay.OpenCache(cacheDir)
 	if err != nil {
-		return errors.Join(err, reader.Close())
+		return err
 	}
 	defer cache.Close()
 	return eachRow(ctx, cache, stderr, "replaying", reader, func(rec *replay.Recorded) {
@@ -103,29 +108,6 @@ func (site *siteTraffic) replay(ctx context.Context, cacheDir string, stderr io.
 			site.repeats++
 		}
 	})
-}
-
-// readSummary reads a file if it is a summary; nil if it is none.
-func readSummary(path string, base *model.Model) (*training.Summary, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil // standard input, or for [traffic.Open] to complain of
-	}
-	defer f.Close()
-	head := make([]byte, training.SummaryHead)
-	if _, err := io.ReadFull(f, head); err != nil || !training.IsSummary(head) {
-		return nil, nil
-	}
-	var file bytes.Buffer
-	file.Write(head)
-	if _, err := file.ReadFrom(io.LimitReader(f, training.MaxSummarySize+1)); err != nil {
-		return nil, err
-	}
-	s, err := training.ReadSummary(file.Bytes(), base)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
 }
 
 // aloneWithBase refuses flags that say how to train a model from nothing.

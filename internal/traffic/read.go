@@ -109,6 +109,20 @@ func (r *Reader) Size() int64 {
 // Offset is the number of those bytes that have been read. It may be called while another goroutine reads.
 func (r *Reader) Offset() int64 { return r.offset.Load() }
 
+// Take hands the files that hold something else than rows to f, name and content: is tells by their first n bytes. It returns
+// how many others there are. [Reader.Requests] passes over the taken ones. An error of f ends it.
+func (r *Reader) Take(n int, is func(head []byte) bool, f func(name string, content io.Reader) error) (others int, err error) {
+	for _, s := range r.files {
+		head, _ := s.in.Peek(n) // a shorter file is judged by what it has; its error comes again when it is read
+		if s.taken = is(head); !s.taken {
+			others++
+		} else if err := f(s.name, s.in); err != nil {
+			return others, err
+		}
+	}
+	return others, nil
+}
+
 // Close closes the files.
 func (r *Reader) Close() error {
 	var errs []error
@@ -124,7 +138,7 @@ func (r *Reader) Close() error {
 func (r *Reader) Requests() iter.Seq2[*Request, error] {
 	return func(yield func(*Request, error) bool) {
 		for _, s := range r.files {
-			if !s.requests(r.Unlabelled, yield) {
+			if !s.taken && !s.requests(r.Unlabelled, yield) {
 				return
 			}
 		}
@@ -133,11 +147,12 @@ func (r *Reader) Requests() iter.Seq2[*Request, error] {
 
 // source is one file of a Reader.
 type source struct {
-	name string
-	file *os.File
-	in   *bufio.Reader
-	line int    // number of the line in buf
-	buf  []byte // reused: no row keeps a reference to it
+	name  string
+	file  *os.File
+	in    *bufio.Reader
+	taken bool   // by [Reader.Take]
+	line  int    // number of the line in buf
+	buf   []byte // reused: no row keeps a reference to it
 }
 
 // gzipMagic opens every gzip member (RFC 1952, 2.3.1).

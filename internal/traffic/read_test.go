@@ -123,6 +123,42 @@ func TestReaderOfUnlabelled(t *testing.T) {
 		`-:4: label "good" (want "benign" or "attack")`, "attack /b"}, got)
 }
 
+// What is no request file is handed over whole and read as rows no more; what is shorter than its head is a request file.
+func TestReaderTake(t *testing.T) {
+	dir := t.TempDir()
+	rows, other := write(t, dir, "rows.jsonl", get+get), write(t, dir, "other", compressed(t, "OTHER\ncontent"))
+	short := write(t, dir, "short", "OTH")
+	stdin(t, "OTHER\nfrom a pipe")
+	r, err := Open(other, rows, "-", short)
+	require.NoError(t, err)
+	defer r.Close()
+	is := func(head []byte) bool { return string(head) == "OTHER\n" }
+	taken := map[string]string{}
+	others, err := r.Take(len("OTHER\n"), is, func(name string, content io.Reader) error {
+		text, err := io.ReadAll(content)
+		taken[name] = string(text)
+		return err
+	})
+	require.NoError(t, err)
+	assert.Equal(t, 2, others)
+	assert.Equal(t, map[string]string{other: "OTHER\ncontent", "-": "OTHER\nfrom a pipe"}, taken)
+	var files []string
+	for req, err := range r.Requests() {
+		if err != nil {
+			assert.ErrorContains(t, err, "short:1: not JSON")
+			continue
+		}
+		files = append(files, req.File)
+	}
+	assert.Equal(t, []string{rows, rows}, files)
+
+	again, err := Open(other, rows)
+	require.NoError(t, err)
+	defer again.Close()
+	_, err = again.Take(len("OTHER\n"), is, func(string, io.Reader) error { return io.ErrNoProgress })
+	assert.ErrorIs(t, err, io.ErrNoProgress)
+}
+
 // TestLineTooLong feeds more than MaxLine without holding it.
 func TestLineTooLong(t *testing.T) {
 	long := io.LimitReader(neverEnding('x'), MaxLine+1)
