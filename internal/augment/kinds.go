@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
@@ -17,10 +18,11 @@ type Kind struct {
 	Name         string
 	Label        string // traffic.Benign or traffic.Attack
 	Doc          string
-	NeedsNormal  bool // normal requests to make them from
-	NeedsAttacks bool // payloads to make them from
-	Least, Most  int  // orders of the Markov chain; 0 where there is none
-	Order        int  // the usual one
+	NeedsNormal  bool   // normal requests to make them from
+	NeedsAttacks bool   // payloads to make them from
+	Least, Most  int    // orders of the Markov chain; 0 where there is none
+	Order        int    // the usual one
+	Units        []Unit // that the Markov chain can go by, the usual one first
 
 	rows func(*maker) (iter.Seq[*traffic.Request], error)
 }
@@ -43,12 +45,16 @@ type maker struct {
 // Check tells what of the options the kind cannot have.
 func (k *Kind) Check(o Options) error {
 	switch {
-	case o.Order == 0 || k.Least <= o.Order && o.Order <= k.Most:
-		return nil
-	case k.Most == 0:
+	case k.Most == 0 && o.Order != 0:
 		return fmt.Errorf("augment: %s has no Markov chain to give an order", k.Name)
+	case k.Most == 0 && o.Unit != "":
+		return fmt.Errorf("augment: %s has no Markov chain to give a unit", k.Name)
+	case o.Order != 0 && (o.Order < k.Least || o.Order > k.Most):
+		return fmt.Errorf("augment: %s of order %d (want %d to %d)", k.Name, o.Order, k.Least, k.Most)
+	case o.Unit != "" && !slices.Contains(k.Units, o.Unit):
+		return fmt.Errorf("augment: %s by %s (want %s)", k.Name, o.Unit, k.Units[0])
 	}
-	return fmt.Errorf("augment: %s of order %d (want %d to %d)", k.Name, o.Order, k.Least, k.Most)
+	return nil
 }
 
 // Rows yields rows of the kind: without end, except where CRS confirms no more of them. It ends early when ctx is done.
@@ -64,6 +70,9 @@ func (k *Kind) Rows(ctx context.Context, s *Sources, o Options, rng *rand.Rand) 
 	}
 	if o.Order == 0 {
 		o.Order = k.Order
+	}
+	if o.Unit == "" && k.Most > 0 {
+		o.Unit = k.Units[0]
 	}
 	rows, err := k.rows(&maker{*k, o, s, rng, ctx})
 	if err != nil {
@@ -91,11 +100,11 @@ func Kinds() (list []Kind) {
 		})
 	}
 	list = append(list,
-		Kind{Name: "markov-benign", Label: traffic.Benign, NeedsNormal: true, Least: 1, Most: MaxOrder, Order: 3,
+		Kind{Name: "markov-benign", Label: traffic.Benign, NeedsNormal: true, Least: 1, Most: MaxOrder, Order: 3, Units: []Unit{Characters, Tokens},
 			Doc: "text of a Markov chain of normal values", rows: normalMarkov},
-		Kind{Name: "markov-negative", Label: traffic.Benign, NeedsAttacks: true, Least: 1, Most: 2, Order: 2,
+		Kind{Name: "markov-negative", Label: traffic.Benign, NeedsAttacks: true, Least: 1, Most: 2, Order: 2, Units: []Unit{Characters},
 			Doc: "text of a Markov chain of the characters of payloads, of an order too low to make attacks", rows: negativeMarkov},
-		Kind{Name: "markov-attack", Label: traffic.Attack, NeedsAttacks: true, Least: 3, Most: MaxOrder, Order: 4,
+		Kind{Name: "markov-attack", Label: traffic.Attack, NeedsAttacks: true, Least: 3, Most: MaxOrder, Order: 4, Units: []Unit{Characters, Tokens},
 			Doc: "text of a Markov chain of payloads that is none of them and that CRS denies at paranoia level 1", rows: attackMarkov},
 	)
 	for _, m := range []struct {
@@ -134,7 +143,7 @@ func (m *maker) placed(texts iter.Seq[string]) iter.Seq[*traffic.Request] {
 }
 
 func normalMarkov(m *maker) (iter.Seq[*traffic.Request], error) {
-	chain, err := LearnMarkov(m.Normal, m.unit(Characters), m.Options.Order)
+	chain, err := LearnMarkov(m.Normal, m.Unit, m.Options.Order)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +151,7 @@ func normalMarkov(m *maker) (iter.Seq[*traffic.Request], error) {
 }
 
 func negativeMarkov(m *maker) (iter.Seq[*traffic.Request], error) {
-	chain, err := LearnMarkov(m.payloadTexts(), Characters, m.Options.Order)
+	chain, err := LearnMarkov(m.payloadTexts(), m.Unit, m.Options.Order)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +159,7 @@ func negativeMarkov(m *maker) (iter.Seq[*traffic.Request], error) {
 }
 
 func attackMarkov(m *maker) (iter.Seq[*traffic.Request], error) {
-	chain, err := LearnMarkov(m.payloadTexts(), m.unit(Characters), m.Options.Order)
+	chain, err := LearnMarkov(m.payloadTexts(), m.Unit, m.Options.Order)
 	if err != nil {
 		return nil, err
 	}
@@ -184,13 +193,6 @@ func inContext(context Context) func(*maker) (iter.Seq[*traffic.Request], error)
 			}
 		}, nil
 	}
-}
-
-func (m *maker) unit(usual Unit) Unit {
-	if m.Unit != "" {
-		return m.Unit
-	}
-	return usual
 }
 
 func (m *maker) payloadTexts() []string {

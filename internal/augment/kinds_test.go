@@ -4,6 +4,7 @@ package augment_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +81,22 @@ func TestKindOrders(t *testing.T) {
 			assert.Error(t, err, "%s %d", name, order)
 		}
 	}
+}
+
+func TestKindUnits(t *testing.T) {
+	for name, takes := range map[string][]augment.Unit{
+		"noise-sql": nil, "mutate-merge": nil, "markov-negative": {augment.Characters},
+		"markov-benign": {augment.Characters, augment.Tokens}, "markov-attack": {augment.Characters, augment.Tokens},
+	} {
+		k := kind(t, name)
+		for _, unit := range []augment.Unit{augment.Characters, augment.Tokens} {
+			assert.Equal(t, slices.Contains(takes, unit), k.Check(augment.Options{Unit: unit}) == nil, "%s %s", name, unit)
+		}
+	}
+	k := kind(t, "markov-benign")
+	usual := rows(t, k, sources(), augment.Options{}, 1, 5)
+	assert.Equal(t, usual, rows(t, k, sources(), augment.Options{Unit: augment.Characters}, 1, 5))
+	assert.NotEqual(t, usual, rows(t, k, sources(), augment.Options{Unit: augment.Tokens}, 1, 5))
 }
 
 // Attacks in context stand in every place that a request has.
