@@ -26,7 +26,7 @@ type evaluateOptions struct {
 	half          string
 	workers       int
 	excludeBenign []string
-	require       string
+	promises      evaluation.Promises
 	verdicts      string
 	baseline      string
 }
@@ -63,7 +63,10 @@ run and prints what changed, request by request.`,
 	f := cmd.Flags()
 	f.Var(&bounded{&o.workers, 0, 1024}, "workers", "requests replayed at a time, up to 1024 (0 = one a core)")
 	f.StringSliceVar(&o.excludeBenign, "exclude-benign", nil, "leave the benign rows of these `SETS` out of the totals")
-	f.StringVar(&o.require, "require", "", "`PROMISES` that decide the exit status, such as 'fpr<=0.01,kept>=0.97'")
+	f.Func("require", "`PROMISES` that decide the exit status, such as 'fpr<=0.01,kept>=0.97'", func(text string) (err error) {
+		o.promises, err = evaluation.ParsePromises(text)
+		return err
+	})
 	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines")
 	f.StringVar(&o.baseline, "baseline", "", "`FILE` of a former run's --verdicts: print what changed")
 	return cmd
@@ -84,13 +87,6 @@ type result struct {
 }
 
 func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	var promises evaluation.Promises
-	if o.require != "" {
-		var err error
-		if promises, err = evaluation.ParsePromises(o.require); err != nil {
-			return usageError{err}
-		}
-	}
 	var verdicts verdictLog
 	if err := verdicts.open(o.baseline, o.verdicts, slices.Concat(files, []string{o.waf.ModelPath})); err != nil {
 		return err
@@ -132,7 +128,7 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),
 		Totals: tally.Totals(o.excludeBenign), Changes: verdicts.changes,
 	}
-	return errors.Join(out.print(stdout, o.format), rows.err(), promises.Check(out.Totals))
+	return errors.Join(out.print(stdout, o.format), rows.err(), o.promises.Check(out.Totals))
 }
 
 // halfFlag declares --half.
