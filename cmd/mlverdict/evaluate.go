@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -107,7 +108,8 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 	defer reader.Close()
 	rows := newRows(reader, stderr, "evaluating")
 	start := time.Now()
-	tally, err := evaluation.Run(ctx, w, o.chosen(rows), o.workers,
+	benign := map[string]bool{}
+	tally, err := evaluation.Run(ctx, w, o.chosen(rows, benign), o.workers,
 		func(row *traffic.Request, err error) {
 			rows.advance()
 			rows.fail(&traffic.Error{File: row.File, Line: row.Line, Err: err})
@@ -128,7 +130,7 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),
 		Totals: tally.Totals(o.excludeBenign), Changes: verdicts.changes,
 	}
-	return errors.Join(out.print(stdout, o.format), rows.err(), o.promises.Check(out.Totals))
+	return errors.Join(out.print(stdout, o.format), rows.err(), o.checkExcluded(benign), o.promises.Check(out.Totals))
 }
 
 // halfFlag declares --half.
@@ -151,10 +153,23 @@ func formatFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().Var(&choice{format, []string{"table", "json"}}, "format", "output `FORMAT`: table or json")
 }
 
-// chosen yields the rows of the chosen half of the sites.
-func (o *evaluateOptions) chosen(rows *rows) func(func(*traffic.Request) bool) {
+// checkExcluded names a set of --exclude-benign that has no benign row: of a misspelt one the totals are not those that were meant.
+func (o *evaluateOptions) checkExcluded(benign map[string]bool) error {
+	for _, set := range o.excludeBenign {
+		if !benign[set] {
+			return fmt.Errorf("evaluate: --exclude-benign: no benign row is of set %q (want some of %q)", set, slices.Sorted(maps.Keys(benign)))
+		}
+	}
+	return nil
+}
+
+// chosen yields the rows of the chosen half of the sites, and notes the sets of the benign rows of both.
+func (o *evaluateOptions) chosen(rows *rows, benign map[string]bool) func(func(*traffic.Request) bool) {
 	return func(yield func(*traffic.Request) bool) {
 		for row := range rows.all() {
+			if row.Label == traffic.Benign {
+				benign[row.Set] = true
+			}
 			if inHalf(row, o.half) && !yield(row) {
 				return
 			}
