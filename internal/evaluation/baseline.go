@@ -52,10 +52,12 @@ func ReadBaseline(r io.Reader) (*Baseline, error) {
 	for n := 1; ; n++ {
 		var v Verdict
 		err := lines.Decode(&v)
-		if err == io.EOF {
+		switch {
+		case err == io.EOF && n > 1:
 			return b, nil
-		}
-		if err == nil && v.Digest == "" {
+		case err == io.EOF:
+			err = errors.New("there is none")
+		case err == nil && v.Digest == "":
 			err = errors.New("no request digest")
 		}
 		if err != nil {

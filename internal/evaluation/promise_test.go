@@ -76,7 +76,7 @@ func TestBaseline(t *testing.T) {
 	assert.True(t, changed)
 	assert.Equal(t, []string{"not in the baseline", "passed"}, []string{change.Before, change.Now})
 
-	for _, text := range []string{"{}", `{"request":1}`, "nonsense"} {
+	for _, text := range []string{"", "{}", `{"request":1}`, "nonsense"} {
 		_, err := evaluation.ReadBaseline(strings.NewReader(text))
 		assert.ErrorContains(t, err, "evaluation: baseline, verdict 1: ")
 	}
