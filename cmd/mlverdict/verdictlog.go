@@ -40,7 +40,7 @@ func (l *verdictLog) open(baseline, verdicts string, inputs []string) error {
 	}
 	if verdicts != "" {
 		var err error
-		if l.file, err = renameio.NewPendingFile(verdicts, renameio.WithPermissions(0o644)); err != nil {
+		if l.file, err = renameio.NewPendingFile(verdicts, renameio.WithPermissions(0o644), renameio.WithExistingPermissions()); err != nil {
 			return fmt.Errorf("evaluate: --verdicts: %w", err)
 		}
 		l.out = bufio.NewWriter(l.file)

@@ -209,6 +209,19 @@ func TestWriter(t *testing.T) {
 	}
 }
 
+func TestWriterKeepsRowsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	for _, mode := range []os.FileMode{0o600, 0o640} {
+		w, err := Create(path)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, mode, info.Mode())
+		require.NoError(t, os.Chmod(path, 0o640)) // which the next one keeps
+	}
+}
+
 func TestWriterLeavesNothingBehind(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "taken")

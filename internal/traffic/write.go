@@ -19,9 +19,10 @@ type Writer struct {
 	gzip *gzip.Writer // nil for a plain file
 }
 
-// Create starts a file of JSON lines, gzipped where path ends in ".gz". Its directory must exist.
+// Create starts a file of JSON lines, gzipped where path ends in ".gz". Its directory must exist. Rows may hold cookies and
+// tokens: a new file is its owner's alone; one that is replaced keeps its permissions.
 func Create(path string) (*Writer, error) {
-	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600), renameio.WithExistingPermissions())
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
