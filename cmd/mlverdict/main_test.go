@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 //
 //	serve FLAG...        starts mlverdict serve on a free port
 //	get STATUS TARGET    asks it; stdout is the body
-//	stop                 ends it with SIGTERM: it must exit with 0; stdout and stderr are its own
+//	end                  ends it with SIGTERM: it must exit with 0; stdout and stderr are its own
 //	occupy               listens on $TAKEN
 //	flip OFFSET FILE     changes one byte of a file; a negative offset counts from its end
 //	rename OLD NEW FILE  replaces a text in a model file by one of the same length, and seals the file again
@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serve, "get": get, "stop": stop, "occupy": occupy, "flip": flip, "rename": rename,
+			"serve": serve, "get": get, "end": end, "occupy": occupy, "flip": flip, "rename": rename,
 		},
 	})
 }
@@ -114,7 +114,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func stop(ts *testscript.TestScript, _ bool, _ []string) {
+func end(ts *testscript.TestScript, _ bool, _ []string) {
 	p := ts.Value(running{}).(*serving)
 	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
 	<-p.ended
