@@ -40,8 +40,8 @@ an attack's payload. A normal row agrees with its label below 1 nat and contradi
 and contradicts its label below 1. An attack whose text is not known (no payload, and no rule matched a value) is graded unknown.
 
 What contradicts its label is labelled wrong, or like nothing else in the files: the list is for a person to look at. --keep
-writes the rows without it, to train on and see what leaving it out does; "train" by itself leaves out the bare payloads that contradict
-their labels. Rows that "train" leaves for tests are not graded.`,
+writes the rows without it, to train on and see what leaving it out does; "train" by itself leaves out only the payloads that cannot be
+told from normal text by what learned from them, too. Rows that "train" leaves for tests are not graded.`,
 		Example: `  mlverdict grade normal.jsonl.gz payloads.jsonl.gz
   mlverdict grade --keep kept.jsonl.gz normal.jsonl.gz payloads.jsonl.gz && mlverdict train -o site.model kept.jsonl.gz`,
 		Args: someFiles,

@@ -47,7 +47,7 @@ hash of the name) is used: the other half is left for "evaluate --half test". Of
 by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
 instead of training.
 
-A bare payload that looks like no other attack is left out: lists hold headings and single words, too (see grade). CRS's own
+A bare payload that cannot be told from normal text is left out: lists hold headings, single words and single marks, too. CRS's own
 word lists, put into the shortest texts that mean harm, are attack text as well. --augment, the default, makes up
 more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
 does; a little noise with the structure of data formats is normal text, and what CRS's rules match of it is no surprise; and
@@ -210,7 +210,7 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 	return &c, nil
 }
 
-// complete adds to what the rows say what is known of attacks beside them and what is made up, and leaves out payloads that are none.
+// complete adds to what the rows say what is known of attacks beside them and what is made up, and leaves out payloads that teach nothing.
 func (o *trainOptions) complete(ctx context.Context, c *training.Corpus, cache *replay.Cache, stderr io.Writer, envelopes []*traffic.Request) error {
 	if err := c.AddLexicon(coreruleset.FS); err != nil {
 		return err
@@ -218,12 +218,12 @@ func (o *trainOptions) complete(ctx context.Context, c *training.Corpus, cache *
 	if o.params.Augment {
 		c.AddGrammars(o.params.Seed)
 	}
-	left, err := c.LeaveOutUnsupported(o.params)
+	left, err := c.LeaveOutIndistinct(o.params)
 	if err != nil {
 		return err
 	}
 	if left > 0 {
-		fmt.Fprintf(stderr, "left out %d payloads that look like no other attack (mlverdict grade lists them)\n", left)
+		fmt.Fprintf(stderr, "left out %d payloads that cannot be told from normal text\n", left)
 	}
 	if !o.params.Augment {
 		return nil

@@ -42,27 +42,35 @@ type Graded struct {
 // groups' rows alone, from other sites and other payloads, and from word lists and grammars, whose own texts have no grade. A row
 // that contradicts its label is labelled wrong, or is like no other.
 func (c *Corpus) Grade(p Params) ([]Graded, error) {
-	chains, err := c.supports(p)
+	p.Augment = false // what is made up of the rows themselves is no other row
+	chains, err := c.chains(p)
 	if err != nil {
 		return nil, err
 	}
+	without := func(group string) *evidence.Chains { return chains[fold(group)] }
 	list := make([]Graded, 0, len(c.Normal)+len(c.attackRows))
 	for i := range c.Normal {
-		list = append(list, c.Normal[i].grade(&features.Extractor{Schema: p.Schema, Chains: chains[fold(c.Normal[i].Group)]}))
+		list = append(list, c.Normal[i].grade(&features.Extractor{Schema: p.Schema, Chains: without(c.Normal[i].Group)}))
 	}
-	return append(list, c.gradeAttacks(chains)...), nil
+	return append(list, c.gradeAttacks(without)...), nil
 }
 
-// LeaveOutUnsupported leaves out the payloads whose text looks like no other attack at all, and tells how many there were. Lists
-// of payloads hold headings, halves of others and single words; an attack text like these teaches that any text may be one. Whole
-// requests stay: what CRS matched speaks for them, too.
-func (c *Corpus) LeaveOutUnsupported(p Params) (int, error) {
-	chains, err := c.supports(p)
+// LeaveOutIndistinct leaves out the payloads that chains cannot tell from normal text although they learned from them, and tells how
+// many there were. Lists of payloads hold headings, single words and single marks; they would teach that any text may be an attack.
+// What is like no other attack stays, if it is not like normal text, and so do whole requests: what CRS matched speaks for them, too.
+func (c *Corpus) LeaveOutIndistinct(p Params) (int, error) {
+	attacks := c.texts()
+	if len(attacks) == 0 {
+		return 0, errNoAttacks
+	}
+	p.Augment = false
+	parts := c.split(attacks, p)
+	chains, err := compile(parts[:], folds, p)
 	if err != nil {
 		return 0, err
 	}
 	left, digests := map[*traffic.Request]bool{}, map[[sha256.Size]byte]bool{}
-	for _, g := range c.gradeAttacks(chains) {
+	for _, g := range c.gradeAttacks(func(string) *evidence.Chains { return chains }) {
 		if g.Grade == Contradicts && g.Row.IsPayload() {
 			left[g.Row], digests[g.Row.Digest()] = true, true
 		}
@@ -73,14 +81,8 @@ func (c *Corpus) LeaveOutUnsupported(p Params) (int, error) {
 	return len(left), nil
 }
 
-// supports are the chains that rows are graded by: what is made up of the rows themselves is no support.
-func (c *Corpus) supports(p Params) ([]*evidence.Chains, error) {
-	p.Augment = false
-	chains, err := c.chains(p)
-	return chains[:], err
-}
-
-func (c *Corpus) gradeAttacks(chains []*evidence.Chains) (list []Graded) {
+// gradeAttacks grades the attacks, each by the chains of its group.
+func (c *Corpus) gradeAttacks(chains func(group string) *evidence.Chains) (list []Graded) {
 	texts := map[*traffic.Request][]Attack{}
 	for _, a := range c.texts() {
 		texts[a.Row] = append(texts[a.Row], a)
@@ -92,7 +94,7 @@ func (c *Corpus) gradeAttacks(chains []*evidence.Chains) (list []Graded) {
 		}
 		g := Graded{Row: row, Grade: Unknown}
 		for i, a := range texts[row] {
-			if nats := chains[fold(a.Group)].Scan(&s, a.Text).Evidence; i == 0 || nats > g.Evidence {
+			if nats := chains(a.Group).Scan(&s, a.Text).Evidence; i == 0 || nats > g.Evidence {
 				g = Graded{row, grade(nats >= much, nats < little), nats, a.Text}
 			}
 		}

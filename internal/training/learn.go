@@ -40,11 +40,13 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 	return measures, nil
 }
 
+var errNoAttacks = errors.New("training: no attacks (rows with the label attack)")
+
 // chains are learned once without each fold, and last of all with every one.
 func (c *Corpus) chains(p Params) (chains [folds + 1]*evidence.Chains, err error) {
 	attacks := c.texts()
 	if len(attacks) == 0 {
-		return chains, errors.New("training: no attacks (rows with the label attack)")
+		return chains, errNoAttacks
 	}
 	split := c.split(attacks, p)
 	var group errgroup.Group
