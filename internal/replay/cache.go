@@ -48,12 +48,16 @@ func OpenCache(dir string) (*Cache, error) {
 		return nil, fmt.Errorf("replay: cache: %w", err)
 	}
 	path := filepath.Join(dir, "views.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
-	if err != nil {
-		if errors.Is(err, berrors.ErrTimeout) {
-			return nil, fmt.Errorf("replay: cache %s: another run is using it (wait, or name another folder with --cache)", path)
-		}
-		return nil, fmt.Errorf("replay: cache %s: %w (delete it: all is replayed again)", path, err)
+	var db *bbolt.DB
+	err := undamaged(path, func() (err error) {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})
+		return err
+	})
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("replay: cache %s: another run is using it (wait for it, or name another folder with --cache)", path)
+	case err != nil:
+		return nil, err
 	}
 	c := &Cache{db: db}
 	if err := c.follow(waf.Config{Paranoia: request.ParanoiaLevels}); err != nil {
@@ -70,6 +74,21 @@ func (c *Cache) WithRules(directives string) (*Cache, error) {
 	return d, d.follow(waf.Config{Paranoia: request.ParanoiaLevels, AfterCRS: directives})
 }
 
+// undamaged calls f, which reads or writes the cache's file. Where that is no database bbolt returns an error, and where it was cut
+// off or overwritten it panics or touches memory that is not there.
+func undamaged(path string, f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+		if err != nil {
+			err = fmt.Errorf("replay: cache %s: %w (if it is damaged, delete it: all is replayed again)", path, err)
+		}
+	}()
+	return f()
+}
+
 // follow makes the cache that of a WAF.
 func (c *Cache) follow(config waf.Config) (err error) {
 	if c.replayer, err = newReplayer(config); err != nil {
@@ -80,14 +99,14 @@ func (c *Cache) follow(config waf.Config) (err error) {
 		return err
 	}
 	c.bucket = fmt.Appendf(nil, "%s %s %x", cacheFormat, strings.Join(Modules(), " "), digest)
-	err = c.db.Update(func(tx *bbolt.Tx) error {
+	return c.update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(c.bucket)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("replay: cache: %w", err)
-	}
-	return nil
+}
+
+func (c *Cache) update(f func(*bbolt.Tx) error) error {
+	return undamaged(c.db.Path(), func() error { return c.db.Update(f) })
 }
 
 // Close closes the cache.
@@ -161,22 +180,21 @@ func (c *Cache) Recordings(ctx context.Context, in iter.Seq[*traffic.Request], w
 }
 
 func (c *Cache) load(key [sha256.Size]byte) (rec Recording, ok bool, err error) {
-	err = c.db.View(func(tx *bbolt.Tx) error {
-		stored := tx.Bucket(c.bucket).Get(key[:])
-		if stored == nil {
-			return nil
-		}
-		ok = true
-		return gob.NewDecoder(bytes.NewReader(stored)).Decode(&rec)
+	err = undamaged(c.db.Path(), func() error {
+		return c.db.View(func(tx *bbolt.Tx) error {
+			stored := tx.Bucket(c.bucket).Get(key[:])
+			if stored == nil {
+				return nil
+			}
+			ok = true
+			return gob.NewDecoder(bytes.NewReader(stored)).Decode(&rec)
+		})
 	})
-	if err != nil {
-		err = fmt.Errorf("replay: cache: %w", err)
-	}
 	return rec, ok, err
 }
 
 func (c *Cache) store(recs map[[sha256.Size]byte]*Recording) error {
-	err := c.db.Update(func(tx *bbolt.Tx) error {
+	return c.update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(c.bucket)
 		for key, rec := range recs {
 			var b bytes.Buffer
@@ -189,8 +207,4 @@ func (c *Cache) store(recs map[[sha256.Size]byte]*Recording) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("replay: cache: %w", err)
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -176,4 +177,35 @@ func TestCacheErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "another run")
 	_, err = replay.OpenCache(filepath.Join(dir, "views.db"))
 	assert.ErrorContains(t, err, "replay: cache: ")
+}
+
+// A file that is no cache, was cut off or was overwritten is an error that says what to do, and no crash.
+func TestDamagedCacheIsAnError(t *testing.T) {
+	rows := slices.Collect(synthetic.Benign(300, 1))
+	whole := t.TempDir()
+	c := open(t, whole)
+	recordings(t, c, rows)
+	require.NoError(t, c.Close())
+	file, err := os.ReadFile(filepath.Join(whole, "views.db"))
+	require.NoError(t, err)
+
+	overwritten := bytes.Clone(file)
+	for i := 4 * os.Getpagesize(); i < len(overwritten); i++ {
+		overwritten[i] = 0xff
+	}
+	for what, damaged := range map[string][]byte{
+		"garbage": []byte("garbage"), "cut off": file[:len(file)/2], "overwritten": overwritten,
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "views.db"), damaged, 0o600))
+		c, err := replay.OpenCache(dir)
+		if err == nil { // what is damaged is found out later
+			for rec := range c.Recordings(t.Context(), slices.Values(rows), 2) {
+				if err = rec.Err; err != nil {
+					break
+				}
+			}
+		}
+		assert.ErrorContains(t, err, "delete it: all is replayed again", what)
+	}
 }
