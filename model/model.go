@@ -58,6 +58,11 @@ type Data struct {
 	Site int    `json:"site,omitempty"` // requests of the site
 }
 
+// Extractor measures as a model of these parts does.
+func (p Parts) Extractor() *features.Extractor {
+	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
+}
+
 // check refuses what no training writes: programs print these fields as they are.
 func (d *Data) check() error {
 	switch {
@@ -110,7 +115,7 @@ func assemble(p Parts, file []byte) (*Model, error) {
 		parts:     p,
 		file:      file,
 		id:        hex.EncodeToString(file[len(file)-checksumSize:][:idSize]),
-		extractor: features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline},
+		extractor: *p.Extractor(),
 		scratch:   sync.Pool{New: func() any { return new(features.Scratch) }},
 	}, nil
 }

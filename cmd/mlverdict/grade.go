@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/corazawaf/coraza-coreruleset/v4"
@@ -50,7 +49,8 @@ told from normal text by what learned from them, too. Rows that "train" leaves f
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.most, "most", 10, "`NUMBER` of suspicious rows of each label to list (0 = all)")
+	o.most = 10
+	f.Var(&bounded{&o.most, 0, 1_000_000}, "most", "`NUMBER` of suspicious rows of each label to list (0 = all)")
 	f.StringVar(&o.keep, "keep", "", "`FILE` to write the rows to that do not contradict their labels, gzipped where its name ends in .gz")
 	f.Uint64Var(&o.params.Seed, "seed", o.params.Seed, "seed of every random choice")
 	formatFlag(cmd, &o.format)
@@ -59,9 +59,6 @@ told from normal text by what learned from them, too. Rows that "train" leaves f
 }
 
 func (o *gradeOptions) run(ctx context.Context, stdout, stderr io.Writer, files []string) error {
-	if o.most < 0 {
-		return usagef("grade: --most %d is negative (0 = all)", o.most)
-	}
 	if err := checkOutput("--keep", &o.keep, files...); err != nil {
 		return err
 	}
@@ -202,7 +199,7 @@ func (r *grades) table(w io.Writer) error {
 	fmt.Fprintln(t, "set\tlabel\trows\tagrees\tdoubtful\tcontradicts\tunknown\t")
 	contradicting := 0
 	for _, s := range r.Sets {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t\n", s.Set, s.Label, s.Rows, s.Agrees, s.Doubtful, s.Contradicts, s.Unknown)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t\n", printable(s.Set), s.Label, s.Rows, s.Agrees, s.Doubtful, s.Contradicts, s.Unknown)
 		contradicting += s.Contradicts
 	}
 	if err := t.Flush(); err != nil || contradicting == 0 {
@@ -212,16 +209,7 @@ func (r *grades) table(w io.Writer) error {
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "label\tclass\tnats\trow\ttext")
 	for _, s := range r.Suspicious {
-		fmt.Fprintf(t, "%s\t%s\t%.1f\t%s:%d\t%s\n", s.Label, cmp.Or(s.Class, "-"), s.Evidence, s.File, s.Line, shortQuote(s.Text))
+		fmt.Fprintf(t, "%s\t%s\t%.1f\t%s:%d\t%+.80q\n", s.Label, cmp.Or(printable(s.Class), "-"), s.Evidence, printable(s.File), s.Line, s.Text)
 	}
 	return t.Flush()
-}
-
-// shortQuote quotes the beginning of a text in ASCII.
-func shortQuote(text string) string {
-	const most = 80 // bytes
-	if len(text) > most {
-		return strconv.QuoteToASCII(text[:most]) + "..."
-	}
-	return strconv.QuoteToASCII(text)
 }

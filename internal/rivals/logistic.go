@@ -40,7 +40,7 @@ func Logistic(m *model.Model, material *Material) (scoreboard.Contender, error) 
 		return c, err
 	}
 	c.NewJudge = func() scoreboard.Judge {
-		x := extractor(m)
+		x := m.Parts().Extractor()
 		var s features.Scratch
 		return func(sample *scoreboard.Sample, level int) float64 {
 			v := sample.View.AtParanoia(level)
@@ -61,7 +61,7 @@ func (material *Material) Vectors(m *model.Model) (normal, attacks [scoreboard.L
 	if err != nil {
 		return normal, attacks, err
 	}
-	x := extractor(half)
+	x := half.Parts().Extractor()
 	var s features.Scratch
 	measure := func(views []request.View, into *[scoreboard.Levels][][]float32) {
 		for level := 1; level <= scoreboard.Levels; level++ {
@@ -76,12 +76,6 @@ func (material *Material) Vectors(m *model.Model) (normal, attacks [scoreboard.L
 	measure(material.MeasuredNormal, &normal)
 	measure(material.MeasuredAttacks, &attacks)
 	return normal, attacks, nil
-}
-
-// extractor measures as the model does.
-func extractor(m *model.Model) *features.Extractor {
-	p := m.Parts()
-	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
 }
 
 // regression is a logistic regression over standardised features.

@@ -47,7 +47,7 @@ func Export(dir string, d *scoreboard.Data, m *model.Model, material *Material) 
 			return err
 		}
 	}
-	x := extractor(m)
+	x := m.Parts().Extractor()
 	return writeCSV(filepath.Join(dir, "judge.csv"), func(write func(level int, key string, vector []float32)) {
 		var s features.Scratch
 		for _, side := range [][]scoreboard.Sample{d.Tuning, d.Test} {

@@ -98,7 +98,7 @@ func TestExtractorMeasuresAsTheModelDoes(t *testing.T) {
 	var vectors [][]float32
 	for _, m := range []*model.Model{model.Default(), site} {
 		var s features.Scratch
-		extractor(m).Extract(&s, v)
+		m.Parts().Extractor().Extract(&s, v)
 		e, err := m.Explain(v)
 		require.NoError(t, err)
 		assert.Equal(t, e.Vector, s.Vector)

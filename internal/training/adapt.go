@@ -83,7 +83,7 @@ func (h *habits) teach(parts *model.Parts) {
 
 // doubted finds the requests that look like attacks to a model of these parts.
 func (s *Summary) doubted(parts *model.Parts) map[[sha256.Size]byte]bool {
-	x, found := extractor(parts), map[[sha256.Size]byte]bool{}
+	x, found := parts.Extractor(), map[[sha256.Size]byte]bool{}
 	for digest, t := range s.requests {
 		if t.view.Denied() && parts.Calibration[request.ParanoiaLevels-1].Score(s.anomaly(x, parts, &t, &t.view)) <= model.Doubtful {
 			found[digest] = true
@@ -99,7 +99,7 @@ func (s *Summary) recalibrate(parts *model.Parts, halves [2]*habits, doubted map
 	for i := range measures {
 		other := *parts
 		halves[1-i].teach(&other)
-		measures[i] = extractor(&other)
+		measures[i] = other.Extractor()
 	}
 	var anomalies [request.ParanoiaLevels][]float64
 	for digest, t := range s.requests {

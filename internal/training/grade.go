@@ -35,7 +35,7 @@ type Graded struct {
 	Row      *traffic.Request
 	Grade    Grade
 	Evidence float64 // payload evidence of an attack, nats, ≥ 0
-	Text     string  // what has most of it: of an attack the whole text, of a normal row the stretch, "" where nothing has any
+	Text     string  // what has most of it: of an attack the whole text; of a normal row that contradicts its label the stretch, else ""
 }
 
 // Grade grades the normal rows and then the attacks, each in the order in which they came, by chains that learned from other
@@ -112,12 +112,11 @@ func (n *Normal) grade(x *features.Extractor) Graded {
 			g.Evidence, strongest = v.Evidence, i
 		}
 	}
-	if g.Evidence > 0 {
+	if g.Grade = grade(g.Evidence < little, g.Evidence >= much); g.Grade == Contradicts {
 		var s evidence.Scanner
 		t := x.Chains.Scan(&s, n.View.Values[strongest].Text)
 		g.Text = string(s.Decoded()[t.Lo:t.Hi])
 	}
-	g.Grade = grade(g.Evidence < little, g.Evidence >= much)
 	return g
 }
 

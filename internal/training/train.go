@@ -72,11 +72,6 @@ func Train(c *Corpus, p Params) (*model.Model, error) {
 	return model.New(parts)
 }
 
-// extractor measures as the finished model will.
-func extractor(p *model.Parts) *features.Extractor {
-	return &features.Extractor{Schema: p.Schema, Chains: p.Chains, Rules: p.Rules, Baseline: p.Baseline}
-}
-
 // weigh learns the leaf weights of a forest from what CRS flags. Without flagged requests of both kinds every leaf counts the
 // same, as in a forest that nobody weighed.
 func (c *Corpus) weigh(f *forest.Forest, measures [folds]*features.Extractor, p Params) (*forest.Forest, error) {
@@ -159,7 +154,7 @@ func flaggedVectors(x *features.Extractor, v *request.View) (rows [][]float32) {
 
 // calibrate makes the calibration of each paranoia level on the tuning requests that CRS flags at it.
 func calibrate(parts *model.Parts, tuning []request.View) error {
-	x := extractor(parts)
+	x := parts.Extractor()
 	var s features.Scratch
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
 		var anomalies []float64
