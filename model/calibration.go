@@ -50,34 +50,36 @@ func Share(s int) float64 {
 	return 1
 }
 
-// Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags. Scores that stand for a
-// share smaller than the sample can show are spread evenly, over shares in logarithm, between the largest anomaly
-// seen and 1.
-func Calibrate(anomalies []float64) (Calibration, error) {
+// Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags, those of each site apart. Every
+// site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
+// and not what one site repeats. Scores that stand for a share smaller than the sample can show are spread evenly, over
+// shares in logarithm, between the largest anomaly seen and 1.
+func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
-	n := len(anomalies)
-	if n == 0 {
+	var sample tail
+	for _, anomalies := range sites {
+		sample.add(1/float64(len(anomalies)), anomalies...)
+	}
+	if len(sample.points) == 0 {
 		return c, fmt.Errorf("model: no normal request that CRS flags to calibrate on")
 	}
-	sorted := slices.Clone(anomalies)
-	slices.Sort(sorted)
-	slices.Reverse(sorted)
-	if math.IsNaN(sorted[n-1]) || sorted[n-1] < 0 || sorted[0] > 1 {
+	sample.sort()
+	top, bottom := sample.points[0], sample.points[len(sample.points)-1].anomaly
+	if math.IsNaN(bottom) || bottom < 0 || top.anomaly > 1 {
 		return c, fmt.Errorf("model: anomalies to calibrate on lie outside 0..1")
 	}
-	top := sorted[0]
-	smallest := 1 / float64(n) // the smallest share that the sample shows
+	smallest := top.weight / sample.total // the smallest share that the sample shows
 	for s := MinScore; s <= MaxScore; s++ {
 		share := Share(s)
-		k := int(share * float64(n)) // requests that may score s or lower
+		k := sample.within(share) // requests that may score s or lower
 		switch {
-		case k >= n:
+		case k == len(sample.points):
 			c[s-1] = 0
 		case k >= 1:
-			c[s-1] = math.Nextafter(sorted[k], 2)
+			c[s-1] = math.Nextafter(sample.points[k].anomaly, 2)
 		default:
 			depth := math.Log(smallest/share) / math.Log(smallest/Share(MinScore)) // 0 at the smallest share, 1 at score 1
-			c[s-1] = max(math.Nextafter(top, 2), top+(1-top)*depth/2)
+			c[s-1] = max(math.Nextafter(top.anomaly, 2), top.anomaly+(1-top.anomaly)*depth/2)
 		}
 	}
 	return c, nil
@@ -94,17 +96,13 @@ const prior = 200
 // prior; an empty sample changes nothing. A score above [Doubtful] stands for its share of normal requests as the
 // sample tells it; the cuts of the others can only rise, since what lies there may be attacks.
 func (c *Calibration) Adapt(anomalies []float64) Calibration {
-	t := tail{total: prior + float64(len(anomalies))}
+	var t tail
 	rest := 1 - Share(Doubtful) // share of the normal requests that is looked at
 	for s := Doubtful + 1; s <= MaxScore; s++ {
-		t.points = append(t.points, point{c[s-1], prior * (Share(s) - Share(s-1)) / rest})
+		t.add(prior*(Share(s)-Share(s-1))/rest, c[s-1])
 	}
-	for _, a := range anomalies {
-		t.points = append(t.points, point{a, 1})
-	}
-	slices.SortFunc(t.points, func(a, b point) int {
-		return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
-	})
+	t.add(1, anomalies...)
+	t.sort()
 	var out Calibration
 	for s := MinScore; s <= MaxScore; s++ {
 		if s <= Doubtful {
@@ -124,22 +122,46 @@ type tail struct {
 
 type point struct{ anomaly, weight float64 }
 
-// cut is the least anomaly that no more than a share of the sample reaches.
-func (t *tail) cut(share float64) float64 {
+func (t *tail) add(weight float64, anomalies ...float64) {
+	for _, a := range anomalies {
+		t.points = append(t.points, point{a, weight})
+	}
+}
+
+// sort readies a tail for questions.
+func (t *tail) sort() {
+	slices.SortFunc(t.points, func(a, b point) int {
+		return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
+	})
+	t.total = 0
+	for _, p := range t.points { // in this order, whatever that of the sample was: sums are rounded
+		t.total += p.weight
+	}
+}
+
+// within is the number of points, from the highest, that are no more than a share of the sample.
+func (t *tail) within(share float64) int {
 	const rounding = 1e-9
 	left := share*t.total + rounding
-	cut := math.Nextafter(t.points[0].anomaly, 2)
-	for i := 0; i < len(t.points); {
-		at := t.points[i].anomaly
-		for ; i < len(t.points) && t.points[i].anomaly == at; i++ {
-			left -= t.points[i].weight
+	for i := range t.points {
+		if left -= t.points[i].weight; left < 0 {
+			return i
 		}
-		if left < 0 {
-			break
-		}
-		cut = at
 	}
-	return cut
+	return len(t.points)
+}
+
+// cut is the least anomaly that no more than a share of the sample reaches.
+func (t *tail) cut(share float64) float64 {
+	k := t.within(share)
+	if k < len(t.points) { // of equal points all are within, or none
+		for out := t.points[k].anomaly; k > 0 && t.points[k-1].anomaly == out; k-- {
+		}
+	}
+	if k == 0 {
+		return math.Nextafter(t.points[0].anomaly, 2)
+	}
+	return t.points[k-1].anomaly
 }
 
 const calibrationSize = MaxScore * 8

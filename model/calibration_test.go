@@ -23,7 +23,7 @@ func even(n int, most float64) (list []float64) {
 
 func calibration(t *testing.T) model.Calibration {
 	t.Helper()
-	c, err := model.Calibrate(even(10_000, 1))
+	c, err := model.Calibrate([][]float64{even(10_000, 1)})
 	require.NoError(t, err)
 	return c
 }
@@ -37,6 +37,27 @@ func share(c *model.Calibration, anomalies []float64, s int) float64 {
 		}
 	}
 	return float64(n) / float64(len(anomalies))
+}
+
+// A site that repeats one odd request a thousand times is one of ten sites all the same.
+func TestEverySiteCalibratesTheSame(t *testing.T) {
+	var sites [][]float64
+	for range 9 {
+		sites = append(sites, even(200, 0.5))
+	}
+	odd := append(slices.Repeat([]float64{0.9}, 1000), even(1000, 0.5)...)
+	c, err := model.Calibrate(append(sites, odd))
+	require.NoError(t, err)
+	assert.Equal(t, 50, c.Score(0.9), "5 % of what a site can expect")
+	assert.Greater(t, c.Score(0.499), 50)
+
+	again, err := model.Calibrate(append([][]float64{odd}, sites...))
+	require.NoError(t, err)
+	assert.Equal(t, c, again, "whatever the order of the sites")
+
+	alone, err := model.Calibrate([][]float64{odd})
+	require.NoError(t, err)
+	assert.Greater(t, alone.Score(0.9), 50, "of one site half of all is normal")
 }
 
 func TestAdaptedCalibration(t *testing.T) {

@@ -49,7 +49,7 @@ func small(t testing.TB, schema *features.Schema) *model.Model {
 		p.Rules = evidence.CompileRules(counts, nil)
 	}
 	for i := range p.Calibration {
-		p.Calibration[i], err = model.Calibrate([]float64{0.3, 0.4, 0.5, 0.6})
+		p.Calibration[i], err = model.Calibrate([][]float64{{0.3, 0.4, 0.5, 0.6}})
 		require.NoError(t, err)
 	}
 	m, err := model.New(p)
@@ -244,7 +244,7 @@ func TestCalibration(t *testing.T) {
 	for i := range anomalies {
 		anomalies[i] = 0.3 + 0.4*rng.Float64()
 	}
-	c, err := model.Calibrate(anomalies)
+	c, err := model.Calibrate([][]float64{anomalies})
 	require.NoError(t, err)
 	var counts [model.MaxScore + 1]int
 	for _, a := range anomalies {
@@ -273,9 +273,9 @@ func TestCalibration(t *testing.T) {
 
 	_, err = model.Calibrate(nil)
 	assert.Error(t, err)
-	_, err = model.Calibrate([]float64{math.NaN()})
+	_, err = model.Calibrate([][]float64{{0.5}, {math.NaN()}})
 	assert.Error(t, err)
-	few, err := model.Calibrate([]float64{0.5, 0.5, 0.5})
+	few, err := model.Calibrate([][]float64{{0.5, 0.5, 0.5}})
 	require.NoError(t, err)
 	assert.Greater(t, few.Score(0.5), 50, "three equal requests do not become attacks")
 }

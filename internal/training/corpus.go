@@ -63,11 +63,11 @@ func Group(r *traffic.Request) string {
 
 // Corpus is what a model is trained on.
 type Corpus struct {
-	Normal     []Normal       // trains the forest and both witnesses
-	Attacks    []Attack       // trains the attack chains
-	Harmful    []Harmful      // with Normal and Noise, weighs the forest's leaves
-	Noise      []Normal       // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
-	Tuning     []request.View // calibrates the score; normal requests
+	Normal     []Normal  // trains the forest and both witnesses
+	Attacks    []Attack  // trains the attack chains
+	Harmful    []Harmful // with Normal and Noise, weighs the forest's leaves
+	Noise      []Normal  // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
+	Tuning     []Normal  // calibrates the score
 	rows       [][sha256.Size]byte
 	attackRows []*traffic.Request // the rows that Attacks were taken from, and those that gave none
 	carried    map[string]int     // text in attack requests → requests that carry it
@@ -218,7 +218,7 @@ func (c *Corpus) texts() []Attack {
 // AddTuning takes a normal request for calibration, unless Coraza refuses it by itself.
 func (c *Corpus) AddTuning(rec *replay.Recorded) {
 	if !rec.Refused {
-		c.Tuning = append(c.Tuning, rec.View)
+		c.Tuning = append(c.Tuning, Normal{rec.View, Group(rec.Request), rec.Request})
 		c.rows = append(c.rows, rec.Request.Digest())
 	}
 }
@@ -226,7 +226,7 @@ func (c *Corpus) AddTuning(rec *replay.Recorded) {
 // Flagged counts the requests to calibrate on that CRS denies at a paranoia level.
 func (c *Corpus) Flagged(pl int) (n int) {
 	for i := range c.Tuning {
-		if v := c.Tuning[i].AtParanoia(pl); v.Denied() {
+		if v := c.Tuning[i].View.AtParanoia(pl); v.Denied() {
 			n++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -153,18 +154,19 @@ func flaggedVectors(x *features.Extractor, v *request.View) (rows [][]float32) {
 }
 
 // calibrate makes the calibration of each paranoia level on the tuning requests that CRS flags at it.
-func calibrate(parts *model.Parts, tuning []request.View) error {
+func calibrate(parts *model.Parts, tuning []Normal) error {
 	x := parts.Extractor()
 	var s features.Scratch
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
-		var anomalies []float64
+		sites := map[string][]float64{}
 		for i := range tuning {
-			if v := tuning[i].AtParanoia(pl); v.Denied() {
+			if v := tuning[i].View.AtParanoia(pl); v.Denied() {
 				x.Extract(&s, &v)
-				anomalies = append(anomalies, parts.Forest.Anomaly(s.Vector))
+				group := tuning[i].Group
+				sites[group] = append(sites[group], parts.Forest.Anomaly(s.Vector))
 			}
 		}
-		c, err := model.Calibrate(anomalies)
+		c, err := model.Calibrate(slices.Collect(maps.Values(sites)))
 		if err != nil {
 			return fmt.Errorf("training: paranoia level %d: %w", pl, err)
 		}
