@@ -66,7 +66,7 @@ func (o *augmentationOptions) run(ctx context.Context, stdout, stderr io.Writer,
 	if err != nil {
 		return err
 	}
-	if err := checkOutput("--markdown", &o.markdown, append(inputs, o.before, o.after)...); err != nil {
+	if err := checkOutput("--markdown", &o.markdown, append(inputs, o.before, manifestOf(o.before), o.after, manifestOf(o.after))...); err != nil {
 		return err
 	}
 	suite := robustness.Augmentation{Before: robustness.Candidate{Path: o.before}, After: robustness.Candidate{Path: o.after}, Seed: o.seed}
@@ -111,11 +111,10 @@ func (o *augmentationOptions) data(ctx context.Context, stderr io.Writer, dir st
 		return nil, err
 	}
 	for _, path := range []string{o.before, o.after} {
-		if path == "" {
-			continue // the embedded model has no file beside it
-		}
-		if err := checkLeaks(data, manifestOf(path)); err != nil {
-			return nil, err
+		if manifest := manifestOf(path); manifest != "" {
+			if err := checkLeaks(data, manifest); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return data, nil

@@ -153,7 +153,7 @@ func (o *scoreboardOptions) checkOutputs(dir string) error {
 	if err != nil {
 		return err
 	}
-	inputs = append(inputs, o.model, o.manifest, o.scores)
+	inputs = append(inputs, o.model, o.manifestFile(), o.scores)
 	withFormer := append(inputs, o.keep)
 	if err := cmp.Or(
 		checkOutput("--output", &o.output, inputs...),
@@ -182,19 +182,23 @@ func loadScoreboard(ctx context.Context, cache *replay.Cache, stderr io.Writer, 
 
 // checkLeaks compares the test with the model's manifest.
 func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
-	path := o.manifest
+	path := o.manifestFile()
 	if path == "" {
-		if o.model == "" {
-			data.Notes = append(data.Notes, "No --manifest was given: nobody checked that the embedded model was not trained on the test.")
-			return nil
-		}
-		path = manifestOf(o.model)
+		data.Notes = append(data.Notes, "No --manifest was given: nobody checked that the embedded model was not trained on the test.")
+		return nil
 	}
 	return checkLeaks(data, path)
 }
 
-// manifestOf is the manifest that train wrote beside a model.
-func manifestOf(model string) string { return strings.TrimSuffix(model, ".model") + ".manifest.gz" }
+func (o *scoreboardOptions) manifestFile() string { return cmp.Or(o.manifest, manifestOf(o.model)) }
+
+// manifestOf is the manifest that train wrote beside a model. The embedded one, which has no name, has no file beside it.
+func manifestOf(model string) string {
+	if model == "" {
+		return ""
+	}
+	return strings.TrimSuffix(model, ".model") + ".manifest.gz"
+}
 
 // checkLeaks compares the test with a manifest.
 func checkLeaks(data *scoreboard.Data, path string) error {
