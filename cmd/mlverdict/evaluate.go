@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,7 +69,7 @@ run and prints what changed, request by request.`,
 		o.promises, err = evaluation.ParsePromises(text)
 		return err
 	})
-	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines")
+	f.StringVar(&o.verdicts, "verdicts", "", "`FILE` to write the verdict on each request to, JSON lines; may be that of --baseline")
 	f.StringVar(&o.baseline, "baseline", "", "`FILE` of a former run's --verdicts: print what changed")
 	return cmd
 }
@@ -119,18 +120,21 @@ func (o *evaluateOptions) run(ctx context.Context, stdout, stderr io.Writer, fil
 			verdicts.add(row, out)
 		})
 	rows.finish()
-	if err := errors.Join(err, verdicts.close()); err != nil {
+	if err != nil {
 		return err
 	}
 	if len(tally.Groups()) == 0 && rows.failed.Load() == 0 {
 		return errors.New("evaluate: no request in these files to evaluate")
+	}
+	if err := cmp.Or(verdicts.close(), o.checkExcluded(benign)); err != nil {
+		return err
 	}
 	out := result{
 		Model: m.ID(), Paranoia: o.waf.Paranoia, Mode: o.waf.Mode, Threshold: o.waf.Threshold,
 		Elapsed: time.Since(start).Seconds(), Groups: tally.Groups(), Errors: rows.failed.Load(),
 		Totals: tally.Totals(o.excludeBenign), Changes: verdicts.changes,
 	}
-	return errors.Join(out.print(stdout, o.format), rows.err(), o.checkExcluded(benign), o.promises.Check(out.Totals))
+	return errors.Join(out.print(stdout, o.format), rows.err(), o.promises.Check(out.Totals))
 }
 
 // halfFlag declares --half.

@@ -43,7 +43,13 @@ func run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "mlverdict: %v\n", err)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "mlverdict: stopped before it was done")
+		return 1
+	}
+	for line := range strings.Lines(err.Error()) { // of errors that were joined
+		fmt.Fprintf(stderr, "mlverdict: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 	if !errors.As(err, new(usageError)) {
 		return 1
 	}

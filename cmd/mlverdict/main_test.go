@@ -43,12 +43,13 @@ func TestMain(m *testing.M) {
 //
 //	synthetic KIND N SEED FILE   writes N made-up requests: benign, attacks or payloads
 //
-// and two model files, $SUSPICIOUS and $TRUSTING, that give every request the scores 3 and 90.
+// and three model files, $CERTAIN, $SUSPICIOUS and $TRUSTING, that give every request the scores 1, 3 and 90.
 func TestScripts(t *testing.T) {
-	suspicious, trusting := waftest.Model(t, 3), waftest.Model(t, 90)
+	certain, suspicious, trusting := waftest.Model(t, 1), waftest.Model(t, 3), waftest.Model(t, 90)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("CERTAIN", certain)
 			env.Setenv("SUSPICIOUS", suspicious)
 			env.Setenv("TRUSTING", trusting)
 			env.Values[running{}] = &serving{ended: make(chan struct{})}

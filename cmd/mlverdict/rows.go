@@ -22,6 +22,9 @@ import (
 type skippedRows int64
 
 func (n skippedRows) Error() string {
+	if n == 1 {
+		return "1 row could not be used; it is named above"
+	}
 	return fmt.Sprintf("%d rows could not be used; they are named above", int64(n))
 }
 

@@ -5,12 +5,15 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,4 +93,24 @@ func TestStopUnderLoadLosesNoRequest(t *testing.T) {
 	require.NoError(t, cmd.Wait())
 	assert.Equal(t, 1+requests/2, strings.Count(log.String(), " status=200 "))
 	assert.Equal(t, requests/2, strings.Count(log.String(), " status=403 "))
+}
+
+// What is stopped says so, and leaves the file of a former run as it was.
+func TestStoppedRunReplacesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	requests, verdicts := filepath.Join(dir, "requests.jsonl"), filepath.Join(dir, "verdicts.jsonl")
+	require.NoError(t, os.WriteFile(requests, []byte(`{"label":"benign","method":"GET","uri":"/","headers":[["Host","localhost"]]}`+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(verdicts, []byte("of a former run\n"), 0o600))
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var stderr bytes.Buffer
+	root := newRootCommand()
+	root.SetArgs([]string{"evaluate", "--verdicts", verdicts, requests})
+	root.SetOut(io.Discard)
+	root.SetErr(&stderr)
+	assert.Equal(t, 1, run(ctx, root, &stderr))
+	assert.Equal(t, "mlverdict: stopped before it was done\n", stderr.String())
+	kept, err := os.ReadFile(verdicts)
+	require.NoError(t, err)
+	assert.Equal(t, "of a former run\n", string(kept))
 }

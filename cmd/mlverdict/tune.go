@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/mlverdict/mlverdict/internal/replay"
 	"github.com/mlverdict/mlverdict/internal/traffic"
 	"github.com/mlverdict/mlverdict/internal/training"
+	"github.com/mlverdict/mlverdict/model"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -34,7 +36,7 @@ func newTuneCommand() *cobra.Command {
 		Short: "find the threshold for a wanted false-positive rate",
 		Long: `Tune replays requests and tells, for each paranoia level, the highest threshold at which at most --fpr of the benign
 requests are denied, what it keeps of the attacks that CRS denies, and the detect threshold: the highest score that
-denies at most 0.1 % of the benign requests that CRS passes.
+denies at most 0.1 % of the benign requests that CRS passes. A dash stands where no threshold does, and 0 in JSON.
 
 Attack rows that are bare payloads are put into benign requests of the same files, in query, form, JSON, cookie and
 header.`,
@@ -107,8 +109,16 @@ func printPoints(w io.Writer, format string, points []training.Operating) error 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "paranoia level\tthreshold\tdetect threshold\tbenign\tCRS denies\tdenied\tattacks CRS denies\tkept\t")
 	for _, p := range points {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%.2f%%\t%.2f%%\t%d\t%s\t\n", p.Paranoia, p.Threshold, p.Detect, p.Benign,
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%.2f%%\t%.2f%%\t%d\t%s\t\n", p.Paranoia, threshold(p.Threshold), threshold(p.Detect), p.Benign,
 			100*p.CRSRate, 100*p.Rate, p.Attacks, percent(p.Kept, p.Attacks))
 	}
 	return t.Flush()
+}
+
+// threshold is a score, "-" where none is low enough.
+func threshold(score int) string {
+	if score < model.MinScore {
+		return "-"
+	}
+	return strconv.Itoa(score)
 }

@@ -170,7 +170,7 @@ func newSource(name string, r io.Reader) (*source, error) {
 	if _, err := in.Peek(1); err == io.EOF {
 		return nil, fmt.Errorf("traffic: %s is empty (want one request a line, see docs/requests.md)", name)
 	} else if err != nil {
-		return nil, fmt.Errorf("traffic: %s: %w", name, err)
+		return nil, fmt.Errorf("traffic: %s: %w", name, cutShort(err))
 	}
 	return &source{name: name, in: in}, nil
 }
@@ -223,12 +223,20 @@ func (s *source) next() ([]byte, error) {
 		case err == io.EOF && len(s.buf) == 0 && !tooLong:
 			return nil, io.EOF
 		case err != nil && err != io.EOF:
-			return nil, err
+			return nil, cutShort(err)
 		case tooLong:
 			return nil, errLineTooLong
 		}
 		return s.buf, nil
 	}
+}
+
+// cutShort says what it means that a compressed file ends too early; other errors stay as they are.
+func cutShort(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the gzip file is cut short here, and what follows is missing: %w", err)
+	}
+	return err
 }
 
 // decode reads one row and checks it.
