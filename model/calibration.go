@@ -52,13 +52,15 @@ func Share(s int) float64 {
 
 // Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags, those of each site apart. Every
 // site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
-// and not what one site repeats. Scores that stand for a share smaller than the sample can show are spread evenly, over
+// and not what one site repeats; but no request counts for more than about half of what a score of 50 stands for, so that
+// none decides about it alone. Scores that stand for a share smaller than the sample can show are spread evenly, over
 // shares in logarithm, between the largest anomaly seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
 	var sample tail
+	most := float64(len(sites)) * Share(50) / 2
 	for _, anomalies := range sites {
-		sample.add(1/float64(len(anomalies)), anomalies...)
+		sample.add(min(1/float64(len(anomalies)), most), anomalies...)
 	}
 	if len(sample.points) == 0 {
 		return c, fmt.Errorf("model: no normal request that CRS flags to calibrate on")
@@ -70,16 +72,10 @@ func Calibrate(sites [][]float64) (Calibration, error) {
 	}
 	smallest := top.weight / sample.total // the smallest share that the sample shows
 	for s := MinScore; s <= MaxScore; s++ {
-		share := Share(s)
-		k := sample.within(share) // requests that may score s or lower
-		switch {
-		case k == len(sample.points):
-			c[s-1] = 0
-		case k >= 1:
-			c[s-1] = math.Nextafter(sample.points[k].anomaly, 2)
-		default:
-			depth := math.Log(smallest/share) / math.Log(smallest/Share(MinScore)) // 0 at the smallest share, 1 at score 1
-			c[s-1] = max(math.Nextafter(top.anomaly, 2), top.anomaly+(1-top.anomaly)*depth/2)
+		c[s-1] = sample.cut(Share(s))
+		if c[s-1] > top.anomaly {
+			depth := math.Log(smallest/Share(s)) / math.Log(smallest/Share(MinScore)) // 0 at the smallest share, 1 at score 1
+			c[s-1] = max(c[s-1], top.anomaly+(1-top.anomaly)*depth/2)
 		}
 	}
 	return c, nil
@@ -99,7 +95,7 @@ func (c *Calibration) Adapt(anomalies []float64) Calibration {
 	var t tail
 	rest := 1 - Share(Doubtful) // share of the normal requests that is looked at
 	for s := Doubtful + 1; s <= MaxScore; s++ {
-		t.add(prior*(Share(s)-Share(s-1))/rest, c[s-1])
+		t.add(prior*(Share(s)-Share(s-1))/rest, math.Nextafter(c[s-2], -1)) // below what scores less
 	}
 	t.add(1, anomalies...)
 	t.sort()
@@ -139,29 +135,16 @@ func (t *tail) sort() {
 	}
 }
 
-// within is the number of points, from the highest, that are no more than a share of the sample.
-func (t *tail) within(share float64) int {
-	const rounding = 1e-9
-	left := share*t.total + rounding
-	for i := range t.points {
-		if left -= t.points[i].weight; left < 0 {
-			return i
-		}
-	}
-	return len(t.points)
-}
-
 // cut is the least anomaly that no more than a share of the sample reaches.
 func (t *tail) cut(share float64) float64 {
-	k := t.within(share)
-	if k < len(t.points) { // of equal points all are within, or none
-		for out := t.points[k].anomaly; k > 0 && t.points[k-1].anomaly == out; k-- {
+	const rounding = 1e-9
+	left := share*t.total + rounding
+	for _, p := range t.points {
+		if left -= p.weight; left < 0 {
+			return max(0, math.Nextafter(p.anomaly, 2)) // and so are all that equal it
 		}
 	}
-	if k == 0 {
-		return math.Nextafter(t.points[0].anomaly, 2)
-	}
-	return t.points[k-1].anomaly
+	return 0
 }
 
 const calibrationSize = MaxScore * 8

@@ -60,9 +60,26 @@ func TestEverySiteCalibratesTheSame(t *testing.T) {
 	assert.Greater(t, alone.Score(0.9), 50, "of one site half of all is normal")
 }
 
+// A site with a single request that CRS flags, however odd, does not decide what a score of 50 is.
+func TestOneRequestDecidesNoThreshold(t *testing.T) {
+	sites := [][]float64{{0.95}}
+	for range 9 {
+		sites = append(sites, even(1000, 0.5))
+	}
+	c, err := model.Calibrate(sites)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, c.Score(0.95), 50)
+	assert.Less(t, c[49], 0.5)
+}
+
 func TestAdaptedCalibration(t *testing.T) {
 	base := calibration(t)
 	assert.Equal(t, base, base.Adapt(nil), "nothing was seen, nothing changes")
+	for level, c := range model.Default().Parts().Calibration { // with requests that score alike
+		assert.Equal(t, c, c.Adapt(nil), "level %d", level+1)
+		one := c.Adapt([]float64{0.05})
+		assert.InDelta(t, c[49], one[49], 0.01, "level %d", level+1)
+	}
 
 	calm := even(20_000, 0.5) // of a site where normal requests look half as odd
 	site := base.Adapt(calm)

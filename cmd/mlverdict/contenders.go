@@ -35,8 +35,8 @@ type league struct {
 
 func newLeague(ctx context.Context, wanted []string, data *scoreboard.Data, m *model.Model, cache *replay.Cache) (*league, error) {
 	l := &league{wanted: wanted, data: data, model: m, cache: cache}
-	if len(data.Normal) == 0 || len(data.Attacks)+len(data.Payloads) == 0 {
-		data.Notes = append(data.Notes, "There is no training traffic: only the model is measured, its rivals have nothing to learn from.")
+	if len(data.Normal) == 0 {
+		data.Notes = append(data.Notes, "There is no normal training traffic: only the model is measured, its rivals have nothing to learn from.")
 		l.wanted = []string{"mlverdict"}
 		return l, nil
 	}

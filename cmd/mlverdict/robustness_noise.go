@@ -4,11 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,18 +18,16 @@ import (
 )
 
 type noiseOptions struct {
+	sectionOptions
 	model    string
-	seed     uint64
 	texts    int
 	requests int
 	families []string
 	files    []string
-	format   string
-	markdown string
 }
 
 func newNoiseCommand() *cobra.Command {
-	o := noiseOptions{texts: 1_000_000, requests: 20_000, format: "markdown"}
+	o := noiseOptions{texts: 1_000_000, requests: 20_000}
 	cmd := &cobra.Command{
 		Use:   "noise",
 		Short: "how often noise is taken for an attack",
@@ -51,13 +48,11 @@ payloads.`,
 	}
 	f := cmd.Flags()
 	modelFlag(cmd, &o.model)
-	f.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
+	o.sectionOptions.flags(cmd, "")
 	f.Var(&bounded{&o.texts, 0, 1_000_000_000}, "texts", "`NUMBER` of texts of each family to judge alone")
 	f.Var(&bounded{&o.requests, 0, 1_000_000_000}, "requests", "`NUMBER` of texts of each family to send through CRS")
 	f.StringSliceVar(&o.families, "family", nil, "try these `FAMILIES` only (default: all)")
 	f.StringArrayVar(&o.files, "from", nil, "`FILE` of normal requests or payloads to learn Markov chains from (repeatable)")
-	f.Var(&choice{&o.format, []string{"markdown", "json"}}, "format", "output `FORMAT`: markdown or json")
-	f.StringVar(&o.markdown, "markdown", "", "page `FILE` whose section on noise to write anew, too")
 	return cmd
 }
 
@@ -69,7 +64,7 @@ func (o *noiseOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	families, skipped, err := o.choose(stderr)
+	families, err := o.choose(stderr)
 	if err != nil {
 		return err
 	}
@@ -83,28 +78,21 @@ func (o *noiseOptions) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	page := report.Markdown(o.command())
-	if o.format == "json" {
-		e := json.NewEncoder(stdout)
-		e.SetIndent("", "  ")
-		err = e.Encode(report)
-	} else {
-		_, err = io.WriteString(stdout, page)
-	}
-	return errors.Join(err, putSection(o.markdown, "noise", page), skipped)
+	return o.write(stdout, "noise", report, o.command())
 }
 
-// choose finds the families, and the rows that could not be used to learn them from.
-func (o *noiseOptions) choose(stderr io.Writer) (families []robustness.NoiseFamily, skipped error, err error) {
-	families = robustness.TokenNoise()
+// choose finds the families.
+func (o *noiseOptions) choose(stderr io.Writer) ([]robustness.NoiseFamily, error) {
+	families := robustness.TokenNoise()
 	if len(o.files) > 0 {
 		sources := augment.NewSources(rand.New(rand.NewPCG(o.seed, 2)))
-		if skipped, err = readSources(sources, o.files, stderr); err != nil {
-			return nil, nil, err
+		var err error
+		if o.skipped, err = readSources(sources, o.files, stderr); err != nil {
+			return nil, err
 		}
 		markov, err := robustness.MarkovNoise(sources)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		families = append(families, markov...)
 	}
@@ -114,13 +102,13 @@ func (o *noiseOptions) choose(stderr io.Writer) (families []robustness.NoiseFami
 	}
 	for _, wanted := range o.families {
 		if !slices.Contains(names, wanted) {
-			return nil, nil, usagef("robustness noise: unknown family %q (want %s)", wanted, strings.Join(names, ", "))
+			return nil, usagef("robustness noise: unknown family %q (want %s)", wanted, strings.Join(names, ", "))
 		}
 	}
 	if len(o.families) > 0 {
 		families = slices.DeleteFunc(families, func(f robustness.NoiseFamily) bool { return !slices.Contains(o.families, f.Name) })
 	}
-	return families, skipped, nil
+	return families, nil
 }
 
 // command is the command line that gives the same figures, but for the names of folders.
@@ -130,7 +118,7 @@ func (o *noiseOptions) command() string {
 		line += " --family " + strings.Join(o.families, ",")
 	}
 	for _, file := range o.files {
-		line += " --from " + file[strings.LastIndexByte(file, '/')+1:]
+		line += " --from " + filepath.Base(file)
 	}
 	return line
 }

@@ -192,10 +192,14 @@ func (o *scoreboardOptions) checkLeaks(data *scoreboard.Data) error {
 
 func (o *scoreboardOptions) manifestFile() string { return cmp.Or(o.manifest, manifestOf(o.model)) }
 
-// manifestOf is the manifest that train wrote beside a model. The embedded one, which has no name, has no file beside it.
+// manifestOf is the manifest that train wrote beside a model, or beside the file that a link leads to. The embedded one, which
+// has no name, has no file beside it.
 func manifestOf(model string) string {
 	if model == "" {
 		return ""
+	}
+	if target, err := filepath.EvalSymlinks(model); err == nil {
+		model = target
 	}
 	return strings.TrimSuffix(model, ".model") + ".manifest.gz"
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,7 +144,10 @@ func (s *suspects) read(ctx context.Context, cache *replay.Cache, stderr io.Writ
 		}
 		skipped = errors.Join(skipped, more)
 	}
-	return errors.Join(skipped, judgeErr, eachEmbedded(ctx, cache, s.payloads, s.envelopes, put, 1, s.attack))
+	if err := cmp.Or(judgeErr, eachEmbedded(ctx, cache, s.payloads, s.envelopes, put, 1, s.attack)); err != nil {
+		return err
+	}
+	return skipped
 }
 
 // take sorts a row in. Those of the attack files that are labelled benign are no traffic.

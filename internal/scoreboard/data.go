@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,7 +105,7 @@ func Load(dir string, read ReadFunc) (*Data, error) {
 		}
 		d.Sets = append(d.Sets, set)
 	}
-	if len(d.Tuning) == 0 || len(d.Test) == 0 {
+	if len(d.Tuning) == 0 || !slices.ContainsFunc(d.Test, func(s Sample) bool { return s.Set == browsing }) {
 		return nil, fmt.Errorf("scoreboard: %s has no %s.jsonl.gz with sites of both halves: nothing to tune and to test on (see docs/requests.md)",
 			dir, browsing)
 	}

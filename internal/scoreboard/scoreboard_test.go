@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/hex"
+	"fmt"
 	"iter"
 	"math"
 	"os"
@@ -118,9 +119,25 @@ func TestLoadPutsEachRowOnOneSide(t *testing.T) {
 	assert.Contains(t, d.Notes, "csic2010 is not there: what rests on it is left out.")
 }
 
+// siteOf names a site of a half.
+func siteOf(half training.Half) string {
+	for i := 0; ; i++ {
+		if r := (&traffic.Request{Site: fmt.Sprint("site", i)}); training.HalfOf(r) == half {
+			return r.Site
+		}
+	}
+}
+
 func TestLoadWithoutBrowsing(t *testing.T) {
+	const want = "has no benign-browsing-dev.jsonl.gz with sites of both halves"
 	_, err := load(t, t.TempDir())
-	assert.ErrorContains(t, err, "has no benign-browsing-dev.jsonl.gz with sites of both halves")
+	assert.ErrorContains(t, err, want)
+
+	dir := t.TempDir() // nothing normal to test on
+	write(t, dir, browsing, synthetic.Benign(20, 2), func(r *traffic.Request) { r.Site = siteOf(training.Tune) })
+	write(t, dir, "attack-mgm", synthetic.Attacks(5, 2), nil)
+	_, err = load(t, dir)
+	assert.ErrorContains(t, err, want)
 }
 
 func TestLeaksAreNamed(t *testing.T) {

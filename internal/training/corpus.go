@@ -121,8 +121,12 @@ func (c *Corpus) AddAttack(rec *replay.Recorded) {
 	if c.carried == nil {
 		c.carried = map[string]int{}
 	}
+	counted := map[string]bool{}
 	for _, v := range rec.View.Values {
-		c.carried[v.Text]++
+		if !counted[v.Text] {
+			counted[v.Text] = true
+			c.carried[v.Text]++
+		}
 	}
 	for i, flagged := range rec.View.Flagged(nil) {
 		if flagged {

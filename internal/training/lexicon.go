@@ -58,10 +58,14 @@ func (l *lexicon) words(crs fs.FS) (words []string, err error) {
 		return nil, fmt.Errorf("training: word list of CRS: %w", err)
 	}
 	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
 		if word := strings.TrimSpace(lines.Text()); word != "" && !strings.HasPrefix(word, "#") {
 			words = append(words, word)
 		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("training: word list of CRS: %s: %w", l.file, err)
 	}
 	return words, nil
 }

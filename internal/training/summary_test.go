@@ -147,8 +147,12 @@ func FuzzReadSummary(f *testing.F) {
 		third, err := same.Bytes()
 		require.NoError(t, err)
 		assert.Equal(t, again, third)
-		if s.Len() > 0 {
-			adapt(t, s)
+		if s.Len() == 0 {
+			return
+		}
+		if adapted, err := training.Adapt(model.Default(), s); err == nil { // else it saw more than a model holds
+			_, err = model.Read(adapted.Bytes())
+			assert.NoError(t, err)
 		}
 	})
 }
@@ -206,4 +210,44 @@ func BenchmarkAdapt(b *testing.B) {
 		require.Equal(b, requests, s.Len())
 		adapt(b, s)
 	}
+}
+
+// attack is a request whose parameter carries a script.
+func attack(i int) *traffic.Request {
+	return &traffic.Request{Label: traffic.Benign, Method: "GET", URI: fmt.Sprintf("/page%d?q%d=%%3Cscript%%3Ealert(%d)%%3C/script%%3E", i, i, i),
+		Headers: [][2]string{{"Host", "shop.example"}, {"User-Agent", "Mozilla/5.0"}, {"Accept", "*/*"}}}
+}
+
+// Attacks that are a hundredth of a site's traffic do not become its habit; where they are a third, they do.
+func TestAdaptDoubtsWhatLooksLikeAnAttack(t *testing.T) {
+	const rule = 941110 // script tags
+	rarity := func(attacks int) float64 {
+		rows := slices.Collect(synthetic.Benign(100, 1))
+		for i := range attacks {
+			rows = append(rows, attack(i))
+		}
+		return adapt(t, summary(t, rows...)).Parts().Rules.Rarity(rule)
+	}
+	none := rarity(0)
+	assert.InEpsilon(t, none, rarity(1), 0.05)
+	assert.Greater(t, rarity(50), 10*none)
+}
+
+// What CRS flags of a site's traffic moves the scale, above all where normal requests are; what looks like an attack to the base
+// model moves nothing.
+func TestAdaptCalibratesOnTheSite(t *testing.T) {
+	base := model.Default().Parts().Calibration
+	rows := slices.Collect(synthetic.Benign(150, 1))
+	site := adapt(t, summary(t, rows...)).Parts().Calibration
+	for level := range base {
+		assert.NotEqual(t, base[level], site[level], "level %d", level+1)
+		for s := range model.Doubtful {
+			assert.GreaterOrEqual(t, site[level][s], base[level][s], "the cuts of what looks like attacks only rise")
+		}
+	}
+	scripts := make([]*traffic.Request, 50)
+	for i := range scripts {
+		scripts[i] = attack(i)
+	}
+	assert.Equal(t, base, adapt(t, summary(t, scripts...)).Parts().Calibration, "of attacks alone")
 }

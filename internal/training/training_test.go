@@ -361,6 +361,11 @@ func TestOperatingPoints(t *testing.T) {
 	points, err = training.OperatingPoints(m, benign, attacks, 0.25)
 	require.NoError(t, err)
 	assert.Equal(t, training.Operating{Paranoia: 2, Threshold: 99, Detect: 19, Benign: 4, CRSRate: 0.25, Rate: 0.25, Attacks: 2, Kept: 2}, points[1])
+
+	hundred := append(slices.Repeat([]request.View{flagged}, 29), slices.Repeat([]request.View{passed}, 71)...)
+	points, err = training.OperatingPoints(m, hundred, attacks, 0.29) // times 100 a little less than 29
+	require.NoError(t, err)
+	assert.Equal(t, 99, points[1].Threshold)
 }
 
 func constant(t *testing.T, score int) *model.Model {
@@ -370,4 +375,32 @@ func constant(t *testing.T, score int) *model.Model {
 	m, err := model.Read(file)
 	require.NoError(t, err)
 	return m
+}
+
+// A site that sends everything five times counts as one that sends it once.
+func TestSitesCalibrateAlike(t *testing.T) {
+	once := made()
+	once.tuning = slices.Collect(synthetic.Benign(200, 4))
+	repeated := once
+	for _, row := range once.tuning {
+		if row.Site == once.tuning[0].Site {
+			repeated.tuning = append(repeated.tuning, row, row, row, row)
+		}
+	}
+	const level = 4 // at which CRS flags enough of each site
+	want := train(t, once.corpus(t), small()).Parts().Calibration[level-1]
+	got := train(t, repeated.corpus(t), small()).Parts().Calibration[level-1]
+	assert.Equal(t, want[49:], got[49:])
+}
+
+// One attack that stands in many of a request's arguments is no wrapping of many attacks.
+func TestOneAttackInManyArguments(t *testing.T) {
+	r := made()
+	uri := "/?"
+	for i := range 10 {
+		uri += fmt.Sprintf("&a%d=1%%27%%20union%%20select%%20password%%20from%%20users--", i)
+	}
+	r.attacks = []*traffic.Request{{Label: traffic.Attack, Class: "sqli", Method: "GET", URI: uri,
+		Headers: [][2]string{{"Host", "localhost"}, {"User-Agent", "Mozilla/5.0"}, {"Accept", "*/*"}}}}
+	train(t, r.corpus(t), small())
 }

@@ -19,6 +19,9 @@ type Operating struct {
 	Kept      int     `json:"attacks_kept"`     // of these, denied at Threshold
 }
 
+// rounding is added to products that may lie a little below the whole number that they stand for.
+const rounding = 1e-9
+
 // DetectRate is the share of the benign requests that CRS passes which mode detect may deny.
 const DetectRate = 0.001
 
@@ -38,10 +41,10 @@ func OperatingPoints(m *model.Model, benign, attacks []request.View, rate float6
 		p := Operating{Paranoia: pl, Benign: len(benign)}
 		total := float64(max(len(benign), 1))
 		p.CRSRate = float64(flagged.upTo(model.MaxScore)) / total
-		p.Threshold = flagged.highest(int(rate * total))
+		p.Threshold = flagged.highest(int(rate*total + rounding))
 		p.Rate = float64(flagged.upTo(p.Threshold)) / total
 		if n := passed.upTo(model.MaxScore); n > 0 { // else nothing tells what normal requests score
-			p.Detect = passed.highest(int(DetectRate * float64(n)))
+			p.Detect = passed.highest(int(DetectRate*float64(n) + rounding))
 		}
 		p.Attacks, p.Kept = attacked.upTo(model.MaxScore), attacked.upTo(p.Threshold)
 		points = append(points, p)

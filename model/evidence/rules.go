@@ -280,6 +280,9 @@ const occasionSize = 13
 // occasions, and for each, by rising rule and extent, uint32 rule, uint8 extent, float32 rate, float32 spread (little
 // endian).
 func (r *Rules) AppendBinary(b []byte) ([]byte, error) {
+	if len(r.seen) > MaxOccasions {
+		return nil, fmt.Errorf("evidence: matches of %d pairs of a rule and a length (limit %d)", len(r.seen), MaxOccasions)
+	}
 	b = appendOdds(b, r.unseen)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(r.seen)))
 	for _, o := range slices.SortedFunc(maps.Keys(r.seen), occasion.compare) {

@@ -138,6 +138,16 @@ func TestRulesRoundTrip(t *testing.T) {
 	assert.Equal(t, CompileRules(traffic(), nil), r)
 }
 
+// What could not be read again is not written.
+func TestRulesBeyondTheLimit(t *testing.T) {
+	counts := NewRuleCounts()
+	for rule := range MaxOccasions {
+		counts.Add(matched(rule, 5), []int{0}, "site")
+	}
+	_, err := CompileRules(counts, nil).AppendBinary(nil)
+	assert.ErrorContains(t, err, "(limit 16384)")
+}
+
 func FuzzDecodeRules(f *testing.F) {
 	b, err := CompileRules(traffic(), nil).AppendBinary(nil)
 	require.NoError(f, err)
