@@ -37,7 +37,7 @@ func (c *Calibration) Score(anomaly float64) int {
 // anchors of the scale: the share of normal, CRS-flagged requests that score s or lower.
 var anchors = []struct{ score, share float64 }{{1, 1e-4}, {5, 1e-3}, {20, 0.01}, {50, 0.05}, {80, 0.5}, {99, 1}}
 
-// Share is the share of normal requests flagged by CRS that score s or lower; between the anchors its logarithm is
+// Share is the share of a site's normal requests flagged by CRS that score s or lower, on average over sites; between the anchors its logarithm is
 // linear in the score.
 func Share(s int) float64 {
 	x := float64(min(max(s, MinScore), MaxScore))
@@ -57,15 +57,18 @@ func Share(s int) float64 {
 // shares in logarithm, between the largest anomaly seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
-	var sample tail
+	var points []point
 	most := float64(len(sites)) * Share(50) / 2
 	for _, anomalies := range sites {
-		sample.add(min(1/float64(len(anomalies)), most), anomalies...)
+		weight := min(1/float64(len(anomalies)), most)
+		for _, a := range anomalies {
+			points = append(points, point{a, weight})
+		}
 	}
-	if len(sample.points) == 0 {
+	if len(points) == 0 {
 		return c, fmt.Errorf("model: no normal request that CRS flags to calibrate on")
 	}
-	sample.sort()
+	sample := newTail(points)
 	top, bottom := sample.points[0], sample.points[len(sample.points)-1].anomaly
 	if math.IsNaN(bottom) || bottom < 0 || top.anomaly > 1 {
 		return c, fmt.Errorf("model: anomalies to calibrate on lie outside 0..1")
@@ -92,13 +95,15 @@ const prior = 200
 // prior; an empty sample changes nothing. A score above [Doubtful] stands for its share of normal requests as the
 // sample tells it; the cuts of the others can only rise, since what lies there may be attacks.
 func (c *Calibration) Adapt(anomalies []float64) Calibration {
-	var t tail
+	var points []point
 	rest := 1 - Share(Doubtful) // share of the normal requests that is looked at
 	for s := Doubtful + 1; s <= MaxScore; s++ {
-		t.add(prior*(Share(s)-Share(s-1))/rest, math.Nextafter(c[s-2], -1)) // below what scores less
+		points = append(points, point{math.Nextafter(c[s-2], -1), prior * (Share(s) - Share(s-1)) / rest}) // below what scores less
 	}
-	t.add(1, anomalies...)
-	t.sort()
+	for _, a := range anomalies {
+		points = append(points, point{a, 1})
+	}
+	t := newTail(points)
 	var out Calibration
 	for s := MinScore; s <= MaxScore; s++ {
 		if s <= Doubtful {
@@ -118,21 +123,16 @@ type tail struct {
 
 type point struct{ anomaly, weight float64 }
 
-func (t *tail) add(weight float64, anomalies ...float64) {
-	for _, a := range anomalies {
-		t.points = append(t.points, point{a, weight})
-	}
-}
-
-// sort readies a tail for questions.
-func (t *tail) sort() {
-	slices.SortFunc(t.points, func(a, b point) int {
+// newTail sorts the points.
+func newTail(points []point) tail {
+	slices.SortFunc(points, func(a, b point) int {
 		return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
 	})
-	t.total = 0
-	for _, p := range t.points { // in this order, whatever that of the sample was: sums are rounded
+	t := tail{points: points}
+	for _, p := range points { // in this order, whatever that of the sample was: sums are rounded
 		t.total += p.weight
 	}
+	return t
 }
 
 // cut is the least anomaly that no more than a share of the sample reaches.
@@ -141,7 +141,7 @@ func (t *tail) cut(share float64) float64 {
 	left := share*t.total + rounding
 	for _, p := range t.points {
 		if left -= p.weight; left < 0 {
-			return max(0, math.Nextafter(p.anomaly, 2)) // and so are all that equal it
+			return max(0, math.Nextafter(p.anomaly, 2)) // above all that equal it, too
 		}
 	}
 	return 0

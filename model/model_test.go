@@ -238,6 +238,21 @@ func TestDefaultModel(t *testing.T) {
 	assert.LessOrEqual(t, len(m.Bytes()), 2<<20, "the embedded model stays small")
 }
 
+// What a model's parts measure is what the model judges, also where it knows what is usual at a site.
+func TestExtractorMeasuresAsTheModelDoes(t *testing.T) {
+	plain := small(t, features.Verdict)
+	var vectors [][]float32
+	for _, m := range []*model.Model{plain, ofSite(t, plain)} {
+		var s features.Scratch
+		m.Parts().Extractor().Extract(&s, view())
+		e, err := m.Explain(view())
+		require.NoError(t, err)
+		assert.Equal(t, e.Vector, s.Vector)
+		vectors = append(vectors, s.Vector)
+	}
+	assert.NotEqual(t, vectors[0], vectors[1])
+}
+
 func TestCalibration(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	anomalies := make([]float64, 5000)

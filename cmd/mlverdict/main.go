@@ -44,7 +44,7 @@ func run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "mlverdict: stopped before it was done")
+		fmt.Fprintln(stderr, "mlverdict:", stopped)
 		return 1
 	}
 	for line := range strings.Lines(err.Error()) { // of errors that were joined
@@ -56,6 +56,9 @@ func run(ctx context.Context, root *cobra.Command, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	return 2
 }
+
+// stopped says that a signal ended a run.
+const stopped = "stopped before it was done"
 
 // usageError is a command line that cannot be understood.
 type usageError struct{ error }

@@ -75,7 +75,7 @@ func (o *adversarialOptions) run(ctx context.Context, stdout, stderr io.Writer, 
 	report, err := suite.Run(ctx)
 	bar.Finish()
 	if errors.Is(err, context.Canceled) && finished != nil {
-		return fmt.Errorf("stopped before it was done; the same command goes on from %s", o.resume)
+		return fmt.Errorf("%s; the same command goes on from %s", stopped, o.resume)
 	}
 	if err != nil {
 		return err

@@ -15,9 +15,6 @@ import (
 	"github.com/mlverdict/mlverdict/internal/exclusions"
 	"github.com/mlverdict/mlverdict/internal/scoreboard"
 	"github.com/mlverdict/mlverdict/internal/synthetic"
-	"github.com/mlverdict/mlverdict/model"
-	"github.com/mlverdict/mlverdict/model/evidence"
-	"github.com/mlverdict/mlverdict/model/features"
 	"github.com/mlverdict/mlverdict/model/request"
 )
 
@@ -80,31 +77,6 @@ func TestFit(t *testing.T) {
 	none, err := fit(nil, attacks)
 	require.NoError(t, err)
 	assert.Zero(t, none.logit([]float32{1, 2}), "without normal requests there is nothing to tell apart")
-}
-
-// What rivals learn from and judge are the model's own features, also those of a model that knows what is usual at a site.
-func TestExtractorMeasuresAsTheModelDoes(t *testing.T) {
-	v := &request.View{Paranoia: 1, Limit: 5, Earned: [4]int{5},
-		Values:  []request.Value{{Place: request.Query, Name: "q", Text: "<script>alert(1)</script>"}},
-		Matches: []request.Match{{Rule: 941100, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}}}
-	counts := evidence.NewParamCounts()
-	for range 1000 {
-		counts.Add(evidence.ParamOf(request.Query, "q"), evidence.Shown{Evidence: 100, Rules: []int{941100}})
-	}
-	p := model.Default().Parts()
-	p.Baseline = evidence.CompileBaseline(counts, evidence.NewParamCounts(), 1000)
-	site, err := model.New(p)
-	require.NoError(t, err)
-	var vectors [][]float32
-	for _, m := range []*model.Model{model.Default(), site} {
-		var s features.Scratch
-		m.Parts().Extractor().Extract(&s, v)
-		e, err := m.Explain(v)
-		require.NoError(t, err)
-		assert.Equal(t, e.Vector, s.Vector)
-		vectors = append(vectors, s.Vector)
-	}
-	assert.NotEqual(t, vectors[0], vectors[1])
 }
 
 func TestVectorsReplaceAFormerFileWhenTheyAreComplete(t *testing.T) {
