@@ -37,8 +37,8 @@ func (c *Calibration) Score(anomaly float64) int {
 // anchors of the scale: the share of normal, CRS-flagged requests that score s or lower.
 var anchors = []struct{ score, share float64 }{{1, 1e-4}, {5, 1e-3}, {20, 0.01}, {50, 0.05}, {80, 0.5}, {99, 1}}
 
-// Share is the share of a site's normal requests flagged by CRS that score s or lower, on average over sites; between the anchors its logarithm is
-// linear in the score.
+// Share is the share of normal requests flagged by CRS, of a site not seen before, that scores s or lower; between the anchors
+// its logarithm is linear in the score.
 func Share(s int) float64 {
 	x := float64(min(max(s, MinScore), MaxScore))
 	for i := 1; i < len(anchors); i++ {
@@ -52,23 +52,16 @@ func Share(s int) float64 {
 
 // Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags, those of each site apart. Every
 // site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
-// and not what one site repeats; but no request counts for more than about half of what a score of 50 stands for, so that
-// none decides about it alone. Scores that stand for a share smaller than the sample can show are spread evenly, over
+// and not what one site repeats. As other sites differ from those at hand, a score stands for one standard error more than
+// their share: the fewer sites there are, and the fewer of them show a false positive, the more careful the scale. No single
+// request decides what scores 50. Scores that stand for a share smaller than the sample can show are spread evenly, over
 // shares in logarithm, between the largest anomaly seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
-	var points []point
-	most := float64(len(sites)) * Share(50) / 2
-	for _, anomalies := range sites {
-		weight := min(1/float64(len(anomalies)), most)
-		for _, a := range anomalies {
-			points = append(points, point{a, weight})
-		}
-	}
-	if len(points) == 0 {
+	sample := pool(sites)
+	if len(sample.points) == 0 {
 		return c, fmt.Errorf("model: no normal request that CRS flags to calibrate on")
 	}
-	sample := newTail(points)
 	top, bottom := sample.points[0], sample.points[len(sample.points)-1].anomaly
 	if math.IsNaN(bottom) || bottom < 0 || top.anomaly > 1 {
 		return c, fmt.Errorf("model: anomalies to calibrate on lie outside 0..1")
@@ -82,6 +75,54 @@ func Calibrate(sites [][]float64) (Calibration, error) {
 		}
 	}
 	return c, nil
+}
+
+// pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one would be more than
+// half of what scores 50, standard error included, as much less. What reaches an anomaly weighs as much as its estimated share and one
+// standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques, 1977, section 6.4).
+func pool(sites [][]float64) tail {
+	sites = slices.Clone(sites)
+	for i := range sites {
+		sites[i] = slices.Sorted(slices.Values(sites[i]))
+	}
+	slices.SortFunc(sites, slices.Compare)          // whatever their order was: sums are rounded
+	most := float64(len(sites)) * Share(50) / 2 / 2 // of one request
+	weights := make([]float64, len(sites))          // of each site
+	var requests []siteRequest
+	var total, squares float64 // sums over sites of weight, weight²
+	for i, anomalies := range sites {
+		weights[i] = min(1, most*float64(len(anomalies)))
+		total += weights[i]
+		squares += weights[i] * weights[i]
+		for _, a := range anomalies {
+			requests = append(requests, siteRequest{point{a, weights[i] / float64(len(anomalies))}, i})
+		}
+	}
+	slices.SortFunc(requests, func(a, b siteRequest) int { return cmp.Or(byAnomaly(a.point, b.point), cmp.Compare(a.site, b.site)) })
+	var points []point
+	above := make([]float64, len(sites))               // weight of each site's requests that reach the anomaly
+	var reached, aboveSquares, products, bound float64 // sums over sites of above, above², above × weight; the last weight that reaches
+	for i, r := range requests {
+		reached += r.weight
+		aboveSquares += r.weight * (2*above[r.site] + r.weight)
+		products += r.weight * weights[r.site]
+		above[r.site] += r.weight
+		if i+1 < len(requests) && requests[i+1].anomaly == r.anomaly {
+			continue
+		}
+		share, n := reached/total, float64(len(sites))
+		deviations := aboveSquares - 2*share*products + share*share*squares // sum over sites of (above − share × weight)²
+		last := bound
+		bound = min(max(last, reached+math.Sqrt(max(0, deviations)*n/max(1, n-1))), total)
+		points = append(points, point{r.anomaly, bound - last})
+	}
+	return newTail(points)
+}
+
+// siteRequest is a request of a site.
+type siteRequest struct {
+	point
+	site int
 }
 
 // Doubtful is the score up to which a request looks like an attack: 1 % of the normal requests that CRS flags do.
@@ -123,11 +164,14 @@ type tail struct {
 
 type point struct{ anomaly, weight float64 }
 
+// byAnomaly puts the highest first.
+func byAnomaly(a, b point) int {
+	return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
+}
+
 // newTail sorts the points.
 func newTail(points []point) tail {
-	slices.SortFunc(points, func(a, b point) int {
-		return cmp.Or(cmp.Compare(b.anomaly, a.anomaly), cmp.Compare(a.weight, b.weight))
-	})
+	slices.SortFunc(points, byAnomaly)
 	t := tail{points: points}
 	for _, p := range points { // in this order, whatever that of the sample was: sums are rounded
 		t.total += p.weight

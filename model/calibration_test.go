@@ -48,8 +48,8 @@ func TestEverySiteCalibratesTheSame(t *testing.T) {
 	odd := append(slices.Repeat([]float64{0.9}, 1000), even(1000, 0.5)...)
 	c, err := model.Calibrate(append(sites, odd))
 	require.NoError(t, err)
-	assert.Equal(t, 50, c.Score(0.9), "5 % of what a site can expect")
-	assert.Greater(t, c.Score(0.499), 50)
+	assert.Equal(t, scoreOf(0.05+0.05), c.Score(0.9), "5 % of what a site can expect, and a standard error as large")
+	assert.Greater(t, c.Score(0.49), c.Score(0.9))
 
 	again, err := model.Calibrate(append([][]float64{odd}, sites...))
 	require.NoError(t, err)
@@ -57,7 +57,31 @@ func TestEverySiteCalibratesTheSame(t *testing.T) {
 
 	alone, err := model.Calibrate([][]float64{odd})
 	require.NoError(t, err)
-	assert.Greater(t, alone.Score(0.9), 50, "of one site half of all is normal")
+	assert.Equal(t, scoreOf(0.5), alone.Score(0.9), "of one site half of all is normal")
+}
+
+// Where sites differ, a score is more careful than where they are alike.
+func TestCalibrationIsSurerOfSitesThatAgree(t *testing.T) {
+	var alike, unlike [][]float64
+	for i := range 10 {
+		alike = append(alike, append(slices.Repeat([]float64{0.9}, 50), even(950, 0.5)...))
+		unlike = append(unlike, append(slices.Repeat([]float64{0.9}, 100*(i%2)), even(950, 0.5)...))
+	}
+	c, err := model.Calibrate(alike)
+	require.NoError(t, err)
+	assert.Equal(t, 50, c.Score(0.9), "5 % at every site")
+	c, err = model.Calibrate(unlike)
+	require.NoError(t, err)
+	assert.Equal(t, scoreOf(0.0476+0.0159), c.Score(0.9), "0 to 9.5 %: half of the spread of ten sites, over three")
+}
+
+// scoreOf is the least score that stands for a share.
+func scoreOf(share float64) int {
+	s := model.MinScore
+	for model.Share(s) < share-1e-9 {
+		s++
+	}
+	return s
 }
 
 // A site with a single request that CRS flags, however odd, does not decide what a score of 50 is.
