@@ -117,7 +117,7 @@ func (c *Chains) classKeys(s *Scanner, t Text) iter.Seq[uint32] {
 
 // A rule of CRS speaks for the class that its file looks for, with so many nats; more than a few rules of one file say nothing new.
 const (
-	ruleVote = 3
+	ruleVote = 5
 	mostVote = 3 * ruleVote
 )
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ import (
 // this table is replaced only together with the embedded model, and never for an old name.
 func TestSchemaHashes(t *testing.T) {
 	golden := map[string]string{
-		"verdict/4":   "dc3993df4f5fbb5ba70fd11b6fca660fa6c8e3ed44b47c3adc80ef5e58e298f0",
+		"verdict/5":   "240032ea1501dabc5552b954319b479ad870e55b908974dd93b52705224b6274",
 		"thesis-26/1": "c513f4313bc2b8a7f576ba4024ab37960bc50b20d3ff982e0dedc1261292b296",
 	}
 	require.Len(t, features.Schemas(), len(golden))
@@ -322,7 +323,7 @@ func TestTrace(t *testing.T) {
 	v := attack()
 	v.Matches = append(v.Matches, request.Match{Rule: 944100, Paranoia: 1, Score: 5})
 	trace := x.Trace(&s, v)
-	var joint, agreement, novelty, length float64
+	var joint, agreement, novelty, corroboration, breadth, length float64
 	seen := map[int]bool{}
 	for _, value := range trace.Values {
 		assert.False(t, seen[value.Value], "each value once")
@@ -330,8 +331,18 @@ func TestTrace(t *testing.T) {
 		assert.True(t, value.Evidence == 0 || value.Hi > value.Lo)
 		assert.LessOrEqual(t, value.Hi, len(value.Decoded))
 		agreement = max(agreement, min(value.Worth, value.Surprise))
+		var surprises []float64
+		number := 0.0
+		for _, rule := range trace.Rules {
+			if rule.Value == value.Value {
+				surprises, number = append(surprises, rule.Surprise), number+min(rule.Surprise, 1)
+			}
+		}
+		if slices.Sort(surprises); len(surprises) > 1 {
+			corroboration = max(corroboration, surprises[len(surprises)-2])
+		}
 		if sum := value.Worth + value.Surprise; sum > joint {
-			joint, length = sum, math.Log1p(float64(len(v.Values[value.Value].Text)))
+			joint, breadth, length = sum, math.Log1p(number), math.Log1p(float64(len(v.Values[value.Value].Text)))
 		}
 	}
 	assert.Len(t, seen, len(v.Values), "the header, too, which a rule flagged")
@@ -341,7 +352,7 @@ func TestTrace(t *testing.T) {
 		novelty = max(novelty, rule.Novelty)
 	}
 	assert.Equal(t, map[int]int{941100: 1, 942100: 1, 942432: 2, 944100: 1}, rules)
-	assert.Equal(t, []float32{float32(joint), float32(agreement), float32(novelty), float32(length)}, s.Vector)
+	assert.Equal(t, []float32{float32(joint), float32(agreement), float32(novelty), float32(corroboration), float32(breadth), float32(length)}, s.Vector)
 	id := trace.Values[1]
 	assert.Equal(t, "1' union select password from users--", id.Decoded)
 	assert.Contains(t, id.Decoded[id.Lo:id.Hi], "union select")

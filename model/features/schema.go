@@ -75,7 +75,7 @@ type Scratch struct {
 	Found    Found
 	scanner  evidence.Scanner
 	flagged  []bool
-	surprise []float64
+	rulesOn  []said     // by value
 	rules    []int      // payload rules that count
 	values   []Measured // scanned
 	measured []Measured // given, else nil

@@ -15,11 +15,13 @@ import (
 // A header's text counts only where CRS flagged the header: what clients send in headers by themselves differs more
 // between clients than between attack and normal traffic.
 var Verdict = &Schema{
-	Name: "verdict/4",
+	Name: "verdict/5",
 	Features: []Feature{
 		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a rule that looks for attacks (CRS files 913, 921, 922, 930–944) on a stretch of text of that length, nats"},
 		{"agreement", "largest, over the values, of the lesser of the two: how much both witnesses say, nats"},
 		{"rule_novelty", "largest novelty of a rule that looks for attacks: how few sites have it match a value of that length on normal traffic, nats"},
+		{"corroboration", "largest, over the values, of the second largest surprise of such rules on one value: how much another rule says, nats"},
+		{"breadth", "number of such rules on the value with the largest sum, each as far as it surprises and at most 1, ln(1 + number)"},
 		{"length", "length of the value with the largest sum, ln(1 + bytes), at most that of MaxLength; 0 where there is no evidence"},
 	},
 }
@@ -36,27 +38,41 @@ func extractVerdict(x *Extractor, s *Scratch, v *request.View) {
 		values = s.values
 	}
 	novelty := x.matches(s, v, values)
-	var joint, agreement, length, strongest float64
+	var joint, agreement, corroboration, breadth, length, strongest float64
 	for i, m := range values {
-		text, surprise := x.Baseline.Text(m.Param, m.Evidence), s.surprise[i]
-		s.trace.weigh(i, text, surprise)
-		agreement = max(agreement, min(text, surprise))
-		sum := text + surprise
+		text, rules := x.Baseline.Text(m.Param, m.Evidence), &s.rulesOn[i]
+		s.trace.weigh(i, text, rules.first)
+		agreement = max(agreement, min(text, rules.first))
+		corroboration = max(corroboration, rules.second)
+		sum := text + rules.first
 		if sum > joint {
-			joint, length = sum, math.Log1p(float64(min(len(v.Values[i].Text), MaxLength)))
+			joint, breadth, length = sum, math.Log1p(rules.number), math.Log1p(float64(min(len(v.Values[i].Text), MaxLength)))
 		}
 		if text > 0 && sum > strongest {
 			strongest, s.Found.Value = sum, i
 		}
 	}
 	s.quote(x.Chains, v)
-	s.Vector[0], s.Vector[1], s.Vector[2], s.Vector[3] = float32(joint), float32(agreement), float32(novelty), float32(length)
+	for i, feature := range [...]float64{joint, agreement, novelty, corroboration, breadth, length} {
+		s.Vector[i] = float32(feature)
+	}
 }
 
-// matches puts into s.surprise for each value the largest surprise of a payload rule that matched it, notes the rule that
-// surprises most, and returns the largest novelty of a payload rule.
+// said is what the payload rules that matched a value say of it.
+type said struct {
+	first, second float64 // the largest surprises
+	number        float64 // of the rules, each as far as it surprises and at most 1
+}
+
+func (r *said) add(surprise float64) {
+	r.first, r.second = max(r.first, surprise), max(r.second, min(r.first, surprise))
+	r.number += min(surprise, 1)
+}
+
+// matches puts into s.rulesOn what the payload rules that matched each value say of it, notes the rule that surprises most, and
+// returns the largest novelty of a payload rule.
 func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (novelty float64) {
-	s.surprise = append(s.surprise[:0], make([]float64, len(v.Values))...)
+	s.rulesOn = append(s.rulesOn[:0], make([]said, len(v.Values))...)
 	s.rules = s.rules[:0]
 	var strongest weighed
 	for i := range v.Matches {
@@ -99,7 +115,7 @@ func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *req
 		new := x.Rules.Novelty(m.Rule, evidence.OfValue(length))
 		surprise, new = x.Baseline.Match(values[j].Param, m.Rule, surprise, new)
 		s.trace.rule(m.Rule, j, surprise, new)
-		s.surprise[j] = max(s.surprise[j], surprise)
+		s.rulesOn[j].add(surprise)
 		w.novelty = max(w.novelty, new)
 		if w.on == evidence.Nowhere || surprise > w.surprise {
 			w.surprise, w.on = surprise, on
