@@ -37,8 +37,8 @@ func (c *Calibration) Score(anomaly float64) int {
 // anchors of the scale: the share of normal, CRS-flagged requests that score s or lower.
 var anchors = []struct{ score, share float64 }{{1, 1e-4}, {5, 1e-3}, {20, 0.01}, {50, 0.05}, {80, 0.5}, {99, 1}}
 
-// Share is the share of normal requests flagged by CRS, of a site not seen before, that scores s or lower; between the anchors
-// its logarithm is linear in the score.
+// Share is the share of normal requests flagged by CRS, of a site not seen before, that scores s or lower, or rather what it
+// hardly exceeds ([Calibrate]); between the anchors its logarithm is linear in the score.
 func Share(s int) float64 {
 	x := float64(min(max(s, MinScore), MaxScore))
 	for i := 1; i < len(anchors); i++ {
@@ -53,8 +53,8 @@ func Share(s int) float64 {
 // Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags, those of each site apart. Every
 // site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
 // and not what one site repeats. As other sites differ from those at hand, a score stands for one standard error more than
-// their share: the fewer sites there are, and the fewer of them show a false positive, the more careful the scale. No single
-// request decides what scores 50. Scores that stand for a share smaller than the sample can show are spread evenly, over
+// their share: the fewer sites there are, and the fewer of them show a false positive, the more careful the scale. Where most
+// sites have dozens of requests, no single one decides what scores 50. Scores that stand for a share smaller than the sample can show are spread evenly, over
 // shares in logarithm, between the largest anomaly seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
@@ -77,44 +77,51 @@ func Calibrate(sites [][]float64) (Calibration, error) {
 	return c, nil
 }
 
-// pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one would be more than
-// half of what scores 50, standard error included, as much less. What reaches an anomaly weighs as much as its estimated share and one
-// standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques, 1977, section 6.4).
+// pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one of them would be more than half
+// of what scores 50 among sites that weigh 1, standard error included, as much less. What reaches an anomaly weighs as much as
+// its estimated share and one standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques, 1977,
+// section 6.4). Products are converted, so that no machine fuses them with sums.
 func pool(sites [][]float64) tail {
-	sites = slices.Clone(sites)
+	sites = slices.DeleteFunc(slices.Clone(sites), func(anomalies []float64) bool { return len(anomalies) == 0 })
 	for i := range sites {
 		sites[i] = slices.Sorted(slices.Values(sites[i]))
 	}
 	slices.SortFunc(sites, slices.Compare)          // whatever their order was: sums are rounded
 	most := float64(len(sites)) * Share(50) / 2 / 2 // of one request
-	weights := make([]float64, len(sites))          // of each site
+	weights := make([]float64, len(sites))
 	var requests []siteRequest
 	var total, squares float64 // sums over sites of weight, weight²
 	for i, anomalies := range sites {
 		weights[i] = min(1, most*float64(len(anomalies)))
 		total += weights[i]
-		squares += weights[i] * weights[i]
+		squares += float64(weights[i] * weights[i])
 		for _, a := range anomalies {
 			requests = append(requests, siteRequest{point{a, weights[i] / float64(len(anomalies))}, i})
 		}
 	}
-	slices.SortFunc(requests, func(a, b siteRequest) int { return cmp.Or(byAnomaly(a.point, b.point), cmp.Compare(a.site, b.site)) })
+	slices.SortFunc(requests, func(a, b siteRequest) int {
+		return cmp.Or(byAnomaly(a.point, b.point), cmp.Compare(a.site, b.site))
+	})
 	var points []point
-	above := make([]float64, len(sites))               // weight of each site's requests that reach the anomaly
-	var reached, aboveSquares, products, bound float64 // sums over sites of above, above², above × weight; the last weight that reaches
+	above := make([]float64, len(sites))        // weight of each site's requests that reach the anomaly
+	var reached, aboveSquares, products float64 // sums over sites of above, above², above × weight
+	last := 0.0
 	for i, r := range requests {
 		reached += r.weight
-		aboveSquares += r.weight * (2*above[r.site] + r.weight)
-		products += r.weight * weights[r.site]
+		aboveSquares += float64(r.weight * (2*above[r.site] + r.weight))
+		products += float64(r.weight * weights[r.site])
 		above[r.site] += r.weight
 		if i+1 < len(requests) && requests[i+1].anomaly == r.anomaly {
 			continue
 		}
 		share, n := reached/total, float64(len(sites))
-		deviations := aboveSquares - 2*share*products + share*share*squares // sum over sites of (above − share × weight)²
-		last := bound
-		bound = min(max(last, reached+math.Sqrt(max(0, deviations)*n/max(1, n-1))), total)
+		deviations := aboveSquares - float64(2*share*products) + float64(share*share*squares) // sum of (above − share × weight)²
+		if deviations < 1e-12*squares {                                                       // as much as sums are off by
+			deviations = 0
+		}
+		bound := min(max(last, reached+math.Sqrt(deviations*n/max(1, n-1))), total)
 		points = append(points, point{r.anomaly, bound - last})
+		last = bound
 	}
 	return newTail(points)
 }
@@ -179,9 +186,11 @@ func newTail(points []point) tail {
 	return t
 }
 
+// rounding is what sums of weights are taken to be off by.
+const rounding = 1e-9
+
 // cut is the least anomaly that no more than a share of the sample reaches.
 func (t *tail) cut(share float64) float64 {
-	const rounding = 1e-9
 	left := share*t.total + rounding
 	for _, p := range t.points {
 		if left -= p.weight; left < 0 {

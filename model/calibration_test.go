@@ -4,6 +4,7 @@ package model_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -70,9 +71,100 @@ func TestCalibrationIsSurerOfSitesThatAgree(t *testing.T) {
 	c, err := model.Calibrate(alike)
 	require.NoError(t, err)
 	assert.Equal(t, 50, c.Score(0.9), "5 % at every site")
+	assert.InDelta(t, 0.9+0.05*math.Log(0.05/0.01)/math.Log(0.05/1e-4), c[19], 1e-9, "less than 5 % is not to be seen, whatever scores 20")
 	c, err = model.Calibrate(unlike)
 	require.NoError(t, err)
 	assert.Equal(t, scoreOf(0.0476+0.0159), c.Score(0.9), "0 to 9.5 %: half of the spread of ten sites, over three")
+}
+
+// A site's share is the same however many requests show it.
+func TestOneSiteIsSure(t *testing.T) {
+	for n := 20; n <= 4000; n += 20 {
+		c, err := model.Calibrate([][]float64{append(slices.Repeat([]float64{0.9}, n/20), even(n-n/20, 0.5)...)})
+		require.NoError(t, err)
+		require.Equal(t, 50, c.Score(0.9), "5 %% of %d", n)
+	}
+}
+
+// TestCalibrationIsTheBoundOfARatio holds the one-pass sums against the estimator's definition, on sites of any size with equal anomalies.
+func TestCalibrationIsTheBoundOfARatio(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 100 {
+		sites := make([][]float64, 2+rng.IntN(30))
+		for i := range sites {
+			for range 1 + rng.IntN(1+rng.IntN(60)) {
+				sites[i] = append(sites[i], float64(rng.IntN(40))/40*rng.Float64()/2+float64(rng.IntN(20))/40)
+			}
+			if rng.IntN(2) == 0 {
+				sites[i] = append(sites[i], 0.75, 0.75, 0.25)
+			}
+		}
+		c, err := model.Calibrate(sites)
+		require.NoError(t, err)
+		for s := range c {
+			require.LessOrEqual(t, c[s], c[max(0, s-1)], "round %d: score %d", round, s+1)
+		}
+		require.Zero(t, c[model.MaxScore-1], "round %d", round)
+		for _, s := range []int{35, 50, 65, 80, 90} {
+			require.LessOrEqual(t, bound(sites, c[s-1]), model.Share(s)+1e-9, "round %d: what scores %d is no more than its share", round, s)
+			if below := nextBelow(sites, c[s-1]); below >= 0 {
+				require.Greater(t, worstBound(sites, below), model.Share(s)-1e-9, "round %d: the cut of score %d is the lowest", round, s)
+			}
+		}
+		shuffled := slices.Clone(sites)
+		rng.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		for i := range shuffled {
+			shuffled[i] = slices.Clone(shuffled[i])
+			rng.Shuffle(len(shuffled[i]), func(a, b int) { shuffled[i][a], shuffled[i][b] = shuffled[i][b], shuffled[i][a] })
+		}
+		again, err := model.Calibrate(append(shuffled, nil))
+		require.NoError(t, err)
+		require.Equal(t, c, again, "round %d: whatever the order, and without sites that show nothing", round)
+	}
+}
+
+// bound is the estimated share of requests that reach an anomaly and one standard error, as textbooks write it.
+func bound(sites [][]float64, anomaly float64) float64 {
+	n := float64(len(sites))
+	most := n * 0.05 / 4
+	var above, weights []float64
+	var sumAbove, sumWeights float64
+	for _, site := range sites {
+		weight, reach := min(1, most*float64(len(site))), 0.0
+		for _, a := range site {
+			if a >= anomaly {
+				reach += weight / float64(len(site))
+			}
+		}
+		above, weights = append(above, reach), append(weights, weight)
+		sumAbove, sumWeights = sumAbove+reach, sumWeights+weight
+	}
+	ratio, variance := sumAbove/sumWeights, 0.0
+	for i := range sites {
+		variance += math.Pow(above[i]-ratio*weights[i], 2)
+	}
+	return min(1, ratio+math.Sqrt(variance*n/(n-1))/sumWeights)
+}
+
+// worstBound is the largest bound of the anomalies from one on: what a cut there would have to answer for.
+func worstBound(sites [][]float64, anomaly float64) (worst float64) {
+	for _, a := range slices.Concat(sites...) {
+		if a >= anomaly {
+			worst = max(worst, bound(sites, a))
+		}
+	}
+	return worst
+}
+
+// nextBelow is the highest anomaly below a cut, -1 where there is none.
+func nextBelow(sites [][]float64, cut float64) float64 {
+	below := -1.0
+	for _, a := range slices.Concat(sites...) {
+		if a < cut {
+			below = max(below, a)
+		}
+	}
+	return below
 }
 
 // scoreOf is the least score that stands for a share.

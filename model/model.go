@@ -6,7 +6,7 @@
 //
 // A verdict is an integer from 1 to 99, low = attack, as in the articles this product grew from. The scale means the
 // same in every model and at every paranoia level, because each model carries one calibration per level, made on
-// normal requests that CRS flags at that level:
+// normal requests that CRS flags at that level. Of a site not seen before there score, about and at most:
 //
 //	score ≤ 80   half of them
 //	score ≤ 50   5 % of them (the default threshold)

@@ -50,10 +50,10 @@ instead of training.
 A bare payload that cannot be told from normal text is left out: lists hold headings, single words and single marks, too. CRS's own
 word lists, put into the shortest texts that mean harm, are attack text as well. --augment, the default, makes up
 more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
-does; a little noise with the structure of data formats is normal text, and what CRS's rules match of it is no surprise; and
-payloads drawn by --seed are put into requests of the benign rows and replayed: with the attack requests they weigh the
-forest's leaves against noise and benign rows, both once more within normal text. With --augment=false rows and word lists
-alone train, and rows alone weigh.
+does; a little noise, of data formats and of the languages that attacks speak, is normal text, and what CRS's rules match
+of data formats is no surprise; and payloads drawn by --seed are put into requests of the benign rows and replayed: with
+the attack requests they weigh the forest's leaves against noise and benign rows, both once more within normal text. With
+--augment=false rows and word lists alone train, and rows alone weigh.
 
 With --base a model is adapted to one site within seconds: FILE is then the site's own traffic, mostly normal, whose rows
 need no label, or summaries of it (see summarize). What is usual on the site is no evidence there any more.

@@ -173,6 +173,9 @@ func TestReadFlagsTheValueThatMatched(t *testing.T) {
 }
 
 func TestMatchValues(t *testing.T) {
+	overlapping := request.Match{Spans: []request.Span{{Lo: 0, Hi: 1}, {Lo: 0, Hi: 3}, {Lo: 2, Hi: 3}, {Lo: 2, Hi: 5}}}
+	assert.Equal(t, []int{0, 1, 2, 3, 4}, slices.Collect(overlapping.Values(9)), "what stands in two spans comes once")
+
 	m := request.Match{Spans: []request.Span{{Lo: -5, Hi: 2}, {Lo: 1, Hi: 1}, {Lo: 3, Hi: math.MaxInt32}}}
 	assert.Equal(t, []int{0, 1, 3, 4}, slices.Collect(m.Values(5)))
 	assert.Equal(t, []int{0}, slices.Collect(m.Values(1)))

@@ -52,16 +52,17 @@ type Match struct {
 	Rule     int    // rule id, 910000..949999
 	Paranoia int    // the rule's paranoia level, 1..4
 	Score    int    // the anomaly score that its severity stands for: 5, 4, 3 or 2
-	Spans    []Span // the values that it matched, sorted, without repeats; empty if the view holds none of them
+	Spans    []Span // the values that it matched, sorted, without repeats, but they may overlap; empty if the view holds none of them
 }
 
 // Values yields the indexes of the values that the match names, in a view that has n of them: below 0 and from n on there
-// are none, whatever the spans say. What stands in two spans comes twice.
+// are none, whatever the spans say. What stands in two spans, as where a rule reads the address and its arguments, comes once.
 func (m *Match) Values(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
+		next := 0
 		for _, s := range m.Spans {
-			for i := max(int(s.Lo), 0); i < min(int(s.Hi), n); i++ {
-				if !yield(i) {
+			for next = max(next, int(s.Lo)); next < min(int(s.Hi), n); next++ {
+				if !yield(next) {
 					return
 				}
 			}
