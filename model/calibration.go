@@ -54,8 +54,8 @@ func Share(s int) float64 {
 // site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
 // and not what one site repeats. As other sites differ from those at hand, a score stands for one standard error more than
 // their share: the fewer sites there are, and the fewer of them show a false positive, the more careful the scale. Where most
-// sites have dozens of requests, no single one decides what scores 50. Scores that stand for a share smaller than the sample can show are spread evenly, over
-// shares in logarithm, between the largest anomaly seen and 1.
+// sites have dozens of requests, no single one decides what scores 50. Scores that stand for a share smaller than the sample
+// can show are spread evenly, over shares in logarithm, between the largest anomaly seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
 	sample := pool(sites)
@@ -77,10 +77,10 @@ func Calibrate(sites [][]float64) (Calibration, error) {
 	return c, nil
 }
 
-// pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one of them would be more than half
-// of what scores 50 among sites that weigh 1, standard error included, as much less. What reaches an anomaly weighs as much as
-// its estimated share and one standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques, 1977,
-// section 6.4). Products are converted, so that no machine fuses them with sums.
+// pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one of them would be more
+// than half of what scores 50 among sites that weigh 1, standard error included, as much less. What reaches an anomaly weighs
+// as much as its estimated share and one standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques,
+// 1977, section 6.4). Products are converted, so that no machine fuses them with sums.
 func pool(sites [][]float64) tail {
 	sites = slices.DeleteFunc(slices.Clone(sites), func(anomalies []float64) bool { return len(anomalies) == 0 })
 	for i := range sites {
@@ -115,8 +115,9 @@ func pool(sites [][]float64) tail {
 			continue
 		}
 		share, n := reached/total, float64(len(sites))
-		deviations := aboveSquares - float64(2*share*products) + float64(share*share*squares) // sum of (above − share × weight)²
-		if deviations < 1e-12*squares {                                                       // as much as sums are off by
+		// The sum over sites of (above − share × weight)², 0 where it is no more than what sums are off by.
+		deviations := aboveSquares - float64(2*share*products) + float64(share*share*squares)
+		if deviations < 1e-12*squares {
 			deviations = 0
 		}
 		bound := min(max(last, reached+math.Sqrt(deviations*n/max(1, n-1))), total)
@@ -186,11 +187,9 @@ func newTail(points []point) tail {
 	return t
 }
 
-// rounding is what sums of weights are taken to be off by.
-const rounding = 1e-9
-
 // cut is the least anomaly that no more than a share of the sample reaches.
 func (t *tail) cut(share float64) float64 {
+	const rounding = 1e-9
 	left := share*t.total + rounding
 	for _, p := range t.points {
 		if left -= p.weight; left < 0 {

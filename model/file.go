@@ -195,7 +195,7 @@ func decodeHeader(b []byte) (Parts, error) {
 	names := strings.Join(h.Features, " ")
 	schema, ok := features.ByName(h.Schema)
 	if !ok {
-		return Parts{}, fmt.Errorf("model: %w: schema %.50q with features %.500q is unknown (this version knows %v)",
+		return Parts{}, fmt.Errorf("model: %w: schema %.50q with features %.500q is unknown: train the model anew with this version, which knows %v",
 			ErrFormat, h.Schema, names, features.Schemas())
 	}
 	if hash := schema.Hash(); h.SchemaHash != hex.EncodeToString(hash[:]) {

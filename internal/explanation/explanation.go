@@ -182,7 +182,7 @@ func rules(view *request.View, trace *features.Trace, parts *model.Parts) []Rule
 		if parts.Rules != nil {
 			r.Rate = parts.Rules.Rarity(match.Rule)
 		}
-		for _, j := range slices.Compact(slices.Sorted(match.Values(len(view.Values)))) {
+		for j := range match.Values(len(view.Values)) {
 			r.On = append(r.On, label(&view.Values[j]))
 		}
 		at[r.ID] = len(list)

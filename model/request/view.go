@@ -52,7 +52,7 @@ type Match struct {
 	Rule     int    // rule id, 910000..949999
 	Paranoia int    // the rule's paranoia level, 1..4
 	Score    int    // the anomaly score that its severity stands for: 5, 4, 3 or 2
-	Spans    []Span // the values that it matched, sorted, without repeats, but they may overlap; empty if the view holds none of them
+	Spans    []Span // the values that it matched, sorted, no two the same, though they may overlap; empty if the view holds none
 }
 
 // Values yields the indexes of the values that the match names, in a view that has n of them: below 0 and from n on there
