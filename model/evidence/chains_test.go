@@ -58,11 +58,17 @@ func TestScanFindsTheAttack(t *testing.T) {
 
 	bare := c.Scan(&s, "5' UNION SELECT name FROM users where 1=1-- ")
 	assert.Greater(t, bare.Evidence, 10.0)
-	posterior := c.Classify(&s, bare, nil)
+	posterior := c.Classify(&s, bare, &Votes{})
 	assert.Greater(t, posterior[SQLi], posterior[XSS])
-	posterior = c.Classify(&s, Text{}, []int{941100, 941110, 942100})
-	assert.Greater(t, posterior[XSS], posterior[SQLi], "two rules against one")
-	assert.Greater(t, posterior[SQLi], posterior[LFI], "one rule against none")
+	var votes Votes
+	votes.Add(941100, 7)
+	votes.Add(942100, 1)
+	votes.Add(942430, 1)
+	votes.Add(920270, 9)
+	posterior = c.Classify(&s, Text{}, &votes)
+	assert.Greater(t, posterior[XSS], posterior[SQLi], "a rule that surprises against two that normal traffic trips over")
+	assert.Greater(t, posterior[SQLi], posterior[LFI], "two rules against none")
+	assert.Equal(t, posterior[LFI], posterior[RCE], "a rule of no class votes for none")
 
 	padded := c.Scan(&s, strings.Repeat("cart=17&name=order-3&", 500)+"<script>alert(3)</script>"+
 		strings.Repeat("&cart=17&name=order-3", 500))
@@ -163,7 +169,7 @@ func FuzzScan(f *testing.F) {
 		}
 		assert.False(t, math.IsNaN(got.Evidence) || math.IsInf(got.Evidence, 0) || got.Evidence < 0)
 		assert.True(t, 0 <= got.Lo && got.Lo <= got.Hi && got.Hi <= len(s.Decoded()))
-		for _, p := range c.Classify(&s, got, nil) {
+		for _, p := range c.Classify(&s, got, &Votes{}) {
 			assert.False(t, math.IsNaN(p) || p > 1e-9)
 		}
 	})

@@ -115,23 +115,25 @@ func (c *Chains) classKeys(s *Scanner, t Text) iter.Seq[uint32] {
 	}
 }
 
-// A rule of CRS speaks for the class that its file looks for, with so many nats; more than a few rules of one file say nothing new.
-const (
-	ruleVote = 5
-	mostVote = 3 * ruleVote
-)
+// Votes are what the rules of CRS that matched say for each class, nats.
+type Votes [Classes]float64
 
-// Classify tells for each class how likely an attack belongs to it that has the stretch of the last scan and that rules of
-// CRS matched: natural logarithms of probabilities.
-func (c *Chains) Classify(s *Scanner, t Text, rules []int) (posterior [Classes]float64) {
+// mostVote bounds what rules say for a class: more of them say nothing new.
+const mostVote = 15
+
+// Add counts a match of a rule, for the class that the rule's file looks for. It says as much as it surprises on normal traffic
+// ([Rules.Surprise]): the rules that any text with a few marks trips over look for SQL injection, most of them.
+func (v *Votes) Add(rule int, surprise float64) {
+	if class, ok := ClassOfRule(rule); ok {
+		v[class] = min(v[class]+surprise, mostVote)
+	}
+}
+
+// Classify tells for each class how likely an attack belongs to it that has the stretch of the last scan and for which rules
+// voted: natural logarithms of probabilities.
+func (c *Chains) Classify(s *Scanner, t Text, votes *Votes) (posterior [Classes]float64) {
 	for key := range c.classKeys(s, t) {
 		c.classes.vote(&posterior, key)
-	}
-	var votes [Classes]float64
-	for _, rule := range rules {
-		if class, ok := ClassOfRule(rule); ok {
-			votes[class] = min(votes[class]+ruleVote, mostVote)
-		}
 	}
 	for class, v := range votes {
 		posterior[class] += v

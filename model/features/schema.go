@@ -75,11 +75,11 @@ type Scratch struct {
 	Found    Found
 	scanner  evidence.Scanner
 	flagged  []bool
-	rulesOn  []said     // by value
-	rules    []int      // payload rules that count
-	values   []Measured // scanned
-	measured []Measured // given, else nil
-	trace    *Trace     // nil unless somebody asked
+	rulesOn  []said         // by value
+	votes    evidence.Votes // of the payload rules that count
+	values   []Measured     // scanned
+	measured []Measured     // given, else nil
+	trace    *Trace         // nil unless somebody asked
 }
 
 // Found is the strongest evidence that an extraction came across.

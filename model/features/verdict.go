@@ -69,25 +69,25 @@ func (r *said) add(surprise float64) {
 	r.number += min(surprise, 1)
 }
 
-// matches puts into s.rulesOn what the payload rules that matched each value say of it, notes the rule that surprises most, and
-// returns the largest novelty of a payload rule.
+// matches puts into s.rulesOn what the payload rules that matched each value say of it and into s.votes what they say of the class,
+// notes the rule that surprises most, and returns the largest novelty of a payload rule.
 func (x *Extractor) matches(s *Scratch, v *request.View, values []Measured) (novelty float64) {
 	s.rulesOn = append(s.rulesOn[:0], make([]said, len(v.Values))...)
-	s.rules = s.rules[:0]
+	s.votes = evidence.Votes{}
 	var strongest weighed
 	for i := range v.Matches {
 		m := &v.Matches[i]
 		if !v.Counts(m) || !m.Payload() {
 			continue
 		}
-		s.rules = append(s.rules, m.Rule)
+		s.Found.Rules++
 		w := x.match(s, v, values, m)
+		s.votes.Add(m.Rule, w.surprise)
 		novelty = max(novelty, w.novelty)
 		if s.Found.Rule == 0 || w.surprise > strongest.surprise {
 			s.Found.Rule, strongest = m.Rule, w
 		}
 	}
-	s.Found.Rules = len(s.rules)
 	if s.Found.Rule != 0 {
 		s.Found.Rate = x.Rules.Rate(s.Found.Rule, strongest.on)
 	}
@@ -105,7 +105,7 @@ type weighed struct {
 func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *request.Match) weighed {
 	w := weighed{on: evidence.Nowhere}
 	if len(m.Spans) == 0 {
-		w.novelty = x.Rules.Novelty(m.Rule, evidence.Nowhere)
+		w.surprise, w.novelty = x.Rules.Surprise(m.Rule, evidence.Nowhere), x.Rules.Novelty(m.Rule, evidence.Nowhere)
 		s.trace.rule(m.Rule, -1, 0, w.novelty)
 	}
 	for j := range m.Values(len(v.Values)) {
@@ -134,5 +134,5 @@ func (s *Scratch) quote(c *evidence.Chains, v *request.View) {
 		s.Found.Stretch = t.Hi - t.Lo
 		s.Found.QuoteLen = copy(s.Found.Quote[:], s.scanner.Decoded()[t.Lo:t.Hi])
 	}
-	s.Found.Posterior = c.Classify(&s.scanner, t, s.rules)
+	s.Found.Posterior = c.Classify(&s.scanner, t, &s.votes)
 }
