@@ -41,7 +41,12 @@ func loadModel(path string) (*model.Model, error) {
 	if path == "" {
 		return model.Default(), nil
 	}
-	const advice = "name a file that mlverdict train wrote, or none for the embedded model"
+	return readModel(path, "none")
+}
+
+// readModel reads a model file. Its errors advise what to name for the embedded model.
+func readModel(path, embedded string) (*model.Model, error) {
+	advice := "name a file that mlverdict train wrote, or " + embedded + " for the embedded model"
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w (%s)", err, advice)

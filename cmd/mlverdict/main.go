@@ -23,10 +23,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mlverdict/mlverdict/internal/replay"
 )
@@ -86,12 +88,31 @@ only when both take it for an attack.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{wrongFlag(err)} })
 	root.AddCommand(newServeCommand(), newScoreCommand(), newExplainCommand(),
 		newGradeCommand(), newTrainCommand(), newSummarizeCommand(), newTuneCommand(), newEvaluateCommand(), newSuggestCommand(),
 		newInspectCommand(), newScoreboardCommand(), newReportCommand(), newAugmentCommand(), newRobustnessCommand())
 	wrongArgumentsAreUsageErrors(root)
 	return root
+}
+
+// wanted names what flags take, by the type that pflag tells.
+var wanted = map[string]string{
+	"bool":     "true or false",
+	"float64":  "a number",
+	"int":      "a whole number",
+	"intSlice": "whole numbers, separated by commas",
+	"uint64":   "a whole number, 0 or more",
+}
+
+// wrongFlag says what a flag takes where pflag only tells which function could not read its value.
+func wrongFlag(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) && errors.As(err, new(*strconv.NumError)) {
+		f := invalid.GetFlag()
+		return fmt.Errorf("invalid argument %q for \"--%s\" flag: want %s", invalid.GetValue(), f.Name, wanted[f.Value.Type()])
+	}
+	return err
 }
 
 func wrongArgumentsAreUsageErrors(parent *cobra.Command) {

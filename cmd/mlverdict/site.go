@@ -22,9 +22,9 @@ const embeddedName = "default"
 // loadBase reads the model that a site's is made of.
 func loadBase(name string) (*model.Model, error) {
 	if name == embeddedName {
-		name = ""
+		return model.Default(), nil
 	}
-	return loadModel(name)
+	return readModel(name, embeddedName)
 }
 
 // siteTraffic is a site's traffic: its summary for a base model, and what was left out of it.
