@@ -32,6 +32,10 @@ test: ## go vet and every test that needs neither a browser nor a long build
 race: ## the tests under the race detector
 	go test -timeout 30m -race ./...
 
+.PHONY: test-32bit
+test-32bit: ## the tests of the model where an int has 32 bits (on amd64, which runs such programs)
+	GOARCH=386 go test ./model/...
+
 .PHONY: e2e
 e2e: ## a real Caddy with the plugin, over HTTP/1.1 and HTTP/2; the first build takes minutes
 	cd e2e && go vet ./... && go run $(STATICCHECK) ./... && go test -timeout 30m ./...

@@ -64,8 +64,8 @@ func (d *Verdict) witness(v *request.View, found *features.Found) {
 	}
 }
 
-// Reason tells in a few words what the verdict rests on: the strongest payload evidence, where it stood, how the
-// stretch of text begins, and of the rules that look for attacks and matched the one whose match surprises most, with how
+// Reason tells in a few words what the verdict rests on: the payload evidence of the value of which text and rules say most, where
+// it stood, how the stretch of text begins, and of the rules that look for attacks and matched the one whose match surprises most, with how
 // often normal requests show the like: the rule on as long a stretch that looks like an attack, or on a value as long where
 // none does. It is escaped, at most [MaxReason] bytes long and safe in a log line.
 func (d *Verdict) Reason() string {

@@ -191,9 +191,9 @@ func DecodeBaseline(b []byte) (*Baseline, error) {
 	if len(b) < 4 {
 		return nil, fmt.Errorf("evidence: baseline: %w: cut short", ErrFormat)
 	}
-	n := int(binary.LittleEndian.Uint32(b))
+	n := int64(binary.LittleEndian.Uint32(b))
 	b = b[4:]
-	if n > MaxUses || n*useSize != len(b) {
+	if n > MaxUses || n*useSize != int64(len(b)) {
 		return nil, fmt.Errorf("evidence: baseline: %w: %d entries (limit %d) in %d bytes", ErrFormat, n, MaxUses, len(b))
 	}
 	out := &Baseline{make(map[use]uint8, n)}

@@ -206,9 +206,9 @@ func DecodeChains(b []byte) (*Chains, error) {
 	if len(b) < 4 {
 		return nil, fmt.Errorf("evidence: chains: %w: cut short", ErrFormat)
 	}
-	n := int(binary.LittleEndian.Uint32(b))
+	n := int64(binary.LittleEndian.Uint32(b))
 	b = b[4:]
-	if n > MaxEntries || n*entrySize > len(b) {
+	if n > MaxEntries || n*entrySize > int64(len(b)) {
 		return nil, fmt.Errorf("evidence: chains: %w: %d n-grams (limit %d) in %d bytes", ErrFormat, n, MaxEntries, len(b))
 	}
 	c := &Chains{entries: make([]entry, n)}

@@ -144,6 +144,8 @@ func FuzzDecodeChains(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(b)
 	f.Add([]byte{1, 0, 0, 0, 1, 0, 0, 0, 5, 6, 0, 0, 0, 0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})                   // -1 on 32 bits: of the n-grams
+	f.Add([]byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 2}) // of the class table
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := DecodeChains(b)
 		if err != nil {

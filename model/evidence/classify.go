@@ -167,9 +167,9 @@ func decodeClassTable(b []byte) (classTable, error) {
 	if len(b) < 4 {
 		return classTable{}, fmt.Errorf("evidence: class table: %w: cut short", ErrFormat)
 	}
-	n := int(binary.LittleEndian.Uint32(b))
+	n := int64(binary.LittleEndian.Uint32(b))
 	b = b[4:]
-	if n > maxClassKeys || n*size != len(b) {
+	if n > maxClassKeys || n*size != int64(len(b)) {
 		return classTable{}, fmt.Errorf("evidence: class table: %w: %d n-grams (limit %d) in %d bytes",
 			ErrFormat, n, maxClassKeys, len(b))
 	}

@@ -311,9 +311,9 @@ func DecodeRules(b []byte) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := int(binary.LittleEndian.Uint32(b[8:]))
+	n := int64(binary.LittleEndian.Uint32(b[8:]))
 	b = b[head:]
-	if n > MaxOccasions || n*occasionSize != len(b) {
+	if n > MaxOccasions || n*occasionSize != int64(len(b)) {
 		return nil, fmt.Errorf("evidence: rules: %w: %d entries (limit %d) in %d bytes", ErrFormat, n, MaxOccasions, len(b))
 	}
 	r := &Rules{seen: make(map[occasion]odds, n), unseen: unseen}

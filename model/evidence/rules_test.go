@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -152,6 +153,7 @@ func FuzzDecodeRules(f *testing.F) {
 	b, err := CompileRules(traffic(), nil).AppendBinary(nil)
 	require.NoError(f, err)
 	f.Add(b)
+	f.Add(append(slices.Clone(b[:8]), 0xff, 0xff, 0xff, 0xff)) // -1 entries on 32 bits
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := DecodeRules(b)
 		if err != nil {

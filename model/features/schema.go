@@ -84,8 +84,8 @@ type Scratch struct {
 
 // Found is the strongest evidence that an extraction came across.
 type Found struct {
-	Value     int                       // index of the value with the strongest payload evidence; -1 = none
-	Evidence  float64                   // that evidence, nats
+	Value     int                       // index of the value of which both witnesses say most, of those with payload evidence; -1 = none
+	Evidence  float64                   // its payload evidence, nats
 	Posterior [evidence.Classes]float64 // log-probability of each attack class given that it is an attack
 	Quote     [MaxQuote]byte            // the stretch, decoded, cut
 	QuoteLen  int                       //

@@ -106,7 +106,7 @@ func (x *Extractor) match(s *Scratch, v *request.View, values []Measured, m *req
 	w := weighed{on: evidence.Nowhere}
 	if len(m.Spans) == 0 {
 		w.surprise, w.novelty = x.Rules.Surprise(m.Rule, evidence.Nowhere), x.Rules.Novelty(m.Rule, evidence.Nowhere)
-		s.trace.rule(m.Rule, -1, 0, w.novelty)
+		s.trace.rule(m.Rule, -1, w.surprise, w.novelty)
 	}
 	for j := range m.Values(len(v.Values)) {
 		length := len(v.Values[j].Text)

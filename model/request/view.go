@@ -49,7 +49,7 @@ type Span struct{ Lo, Hi int32 }
 
 // Match is one CRS rule that matched.
 type Match struct {
-	Rule     int    // rule id, 910000..949999
+	Rule     int    // rule id, 910000..948999
 	Paranoia int    // the rule's paranoia level, 1..4
 	Score    int    // the anomaly score that its severity stands for: 5, 4, 3 or 2
 	Spans    []Span // the values that it matched, sorted, no two the same, though they may overlap; empty if the view holds none
