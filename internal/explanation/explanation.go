@@ -245,8 +245,6 @@ func (e *Explanation) why() string {
 		effect = " and vetoes the denial"
 	case v.Mode == string(plugin.Shadow):
 		effect = ", but in mode shadow CRS decides alone"
-	case v.Denied && m.Score > m.threshold: // what remains is mode detect
-		effect = ", but it is within the threshold of mode detect"
 	}
 	return fmt.Sprintf("%s, %s%s: %s.%s", crs, ml, effect, m.Reason, m.pulls())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/corazawaf/coraza/v3/types"
 
 	"github.com/mlverdict/mlverdict/model/request"
+	"github.com/mlverdict/mlverdict/plugin"
 	"github.com/mlverdict/mlverdict/rules"
 )
 
@@ -53,7 +54,7 @@ type CRS struct {
 // ML is the second verdict.
 type ML struct {
 	Score     int            `json:"score"`     // 1..99, low = attack; 0 = not asked, or no answer
-	Threshold int            `json:"threshold"` // flagged at or below it; 0 without the plugin
+	Threshold int            `json:"threshold"` // flagged at or below it, which in mode detect depends on what CRS says; 0 without the plugin
 	Class     string         `json:"class,omitempty"`
 	Classes   map[string]int `json:"class_scores,omitempty"` // for each class, on the same scale
 	Reason    string         `json:"reason,omitempty"`
@@ -104,6 +105,13 @@ func (v *Verdict) read(tx plugintypes.TransactionState) {
 	v.ML = ML{
 		Score: number("ml_score"), Threshold: number("ml-verdict-plugin_threshold"),
 		Class: vars["ml_class"], Reason: vars["ml_reason"], Model: vars["ml_model"], Error: vars["ml_error"],
+	}
+	if v.Mode == string(plugin.Detect) {
+		detect := number("ml-verdict-plugin_detect_threshold")
+		if v.CRS.Flags() {
+			detect = max(detect, v.ML.Threshold)
+		}
+		v.ML.Threshold = detect
 	}
 	for key := range vars {
 		if class, ok := strings.CutPrefix(key, "ml_score_"); ok {
