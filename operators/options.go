@@ -64,7 +64,7 @@ func chooseModel(modelPath string, options plugintypes.OperatorOptions) (*model.
 		}
 		setting = "SecDataset " + modelDataset + " "
 		if len(lines) != 1 {
-			return nil, fmt.Errorf("operators: @detectAnomaly: %s holds %d lines: want one, the path of a model file",
+			return nil, fmt.Errorf("operators: @detectAnomaly: %sholds %d lines: want one, the path of a model file",
 				setting, len(lines))
 		}
 		modelPath = lines[0]

@@ -44,6 +44,9 @@ func newScoreboardCommand() *cobra.Command {
 through and keep of what CRS denies, at every paranoia level, under one fixed protocol: one half of the sites tunes, the
 other half tests; attacks come from sources that nothing was trained on.
 
+DIR holds request files (docs/requests.md) of these names, .jsonl or .jsonl.gz; benign-browsing-dev must be there:
+  ` + strings.Join(scoreboard.Files(), "\n  ") + `
+
 The result is JSON. The same data and model give the same bytes. An interrupted run goes on where it stopped.`,
 		Example: `  mlverdict scoreboard data
   mlverdict scoreboard --model site.model -o scoreboard.json --markdown results.md --images img data`,
@@ -70,7 +73,7 @@ The result is JSON. The same data and model give the same bytes. An interrupted 
 // scoreboardFolder is the argument check of the commands that read a scoreboard's folder.
 func scoreboardFolder(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz, see docs/requests.md")
+		return errors.New("want one folder with request files such as benign-browsing-dev.jsonl.gz (mlverdict scoreboard --help lists them)")
 	}
 	return nil
 }

@@ -45,6 +45,14 @@ var files = []struct {
 	{"attack-mgm", tests}, {gotestwaf, tests}, {regression, tests}, {csic, aside},
 }
 
+// Files lists the names of these files.
+func Files() (names []string) {
+	for _, file := range files {
+		names = append(names, file.name)
+	}
+	return names
+}
+
 // Sample is a request as CRS left it at paranoia level 4.
 type Sample struct {
 	*traffic.Request
@@ -83,6 +91,9 @@ type ReadFunc func(file string, f func(*replay.Recorded)) error
 // Load reads the files of a folder that the scoreboard knows by name. A missing one is noted; without normal requests
 // to tune and test on there is no scoreboard.
 func Load(dir string, read ReadFunc) (*Data, error) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return nil, fmt.Errorf("scoreboard: %w (name the folder with the request files)", err)
+	}
 	d := &Data{}
 	known := payloadTexts{}
 	for payload := range training.Grammars(training.Defaults().Seed) {
@@ -106,7 +117,7 @@ func Load(dir string, read ReadFunc) (*Data, error) {
 		d.Sets = append(d.Sets, set)
 	}
 	if len(d.Tuning) == 0 || !slices.ContainsFunc(d.Test, func(s Sample) bool { return s.Set == browsing }) {
-		return nil, fmt.Errorf("scoreboard: %s has no %s.jsonl.gz with sites of both halves: nothing to tune and to test on (see docs/requests.md)",
+		return nil, fmt.Errorf("scoreboard: %s has no %s.jsonl.gz with sites of both halves: nothing to tune and to test on (mlverdict scoreboard --help lists the files)",
 			dir, browsing)
 	}
 	return d, nil
