@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mlverdict/mlverdict/model"
 )
 
 // suites are the main module's packages with benchmarks.
@@ -127,6 +129,7 @@ func (o *benchOptions) heading() string {
 	return fmt.Sprintf("%s, median of %d rounds.%s\n", machine(), o.rounds, load())
 }
 
+// machine names what was measured on, and with which model.
 func machine() string {
 	cpu := "unknown CPU"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -135,7 +138,7 @@ func machine() string {
 			cpu = strings.TrimSpace(strings.TrimLeft(line, "\t :"))
 		}
 	}
-	return fmt.Sprintf("%s, %d cores, %s, %s/%s", cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s, %d cores, %s, %s/%s, model %s", cpu, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, model.Default().ID())
 }
 
 // load tells how busy the machine was otherwise, where that is known.
