@@ -62,11 +62,11 @@ func chooseModel(modelPath string, options plugintypes.OperatorOptions) (*model.
 		if !ok {
 			return model.Default(), nil
 		}
-		setting = "SecDataset " + modelDataset + " "
 		if len(lines) != 1 {
-			return nil, fmt.Errorf("operators: @detectAnomaly: %sholds %d lines: want one, the path of a model file",
-				setting, len(lines))
+			return nil, fmt.Errorf("operators: @detectAnomaly: SecDataset %s holds %d lines: want one, the path of a model file",
+				modelDataset, len(lines))
 		}
+		setting = "SecDataset " + modelDataset + " "
 		modelPath = lines[0]
 	}
 	m, err := loadModel(modelPath, options)

@@ -155,9 +155,9 @@ func TestUnreadableModel(t *testing.T) {
 			[]string{"model=" + huge, "no model is that large"}},
 		{"data set, missing", "SecDataset ml-verdict-model `\n/nowhere/x.model\n`\n" + rule,
 			[]string{"SecDataset ml-verdict-model /nowhere/x.model", "no such file"}},
-		{"data set, empty", "SecDataset ml-verdict-model `\n#\n`\n" + rule, []string{"SecDataset ml-verdict-model", "0 lines"}},
+		{"data set, empty", "SecDataset ml-verdict-model `\n#\n`\n" + rule, []string{"SecDataset ml-verdict-model holds 0 lines"}},
 		{"data set, two lines", "SecDataset ml-verdict-model `\n/a\n/b\n`\n" + rule,
-			[]string{"SecDataset ml-verdict-model", "2 lines"}},
+			[]string{"SecDataset ml-verdict-model holds 2 lines"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

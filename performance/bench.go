@@ -126,11 +126,11 @@ func command(ctx context.Context, folder, name string, args ...string) ([]byte, 
 
 // heading says where and when it was measured.
 func (o *benchOptions) heading() string {
-	return fmt.Sprintf("%s, median of %d rounds.%s\n", machine(), o.rounds, load())
+	return fmt.Sprintf("%s, median of %d rounds.%s\n", conditions(), o.rounds, load())
 }
 
-// machine names what was measured on, and with which model.
-func machine() string {
+// conditions names what was measured on, and with which model.
+func conditions() string {
 	cpu := "unknown CPU"
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, ok := strings.Cut(string(info), "model name"); ok {

@@ -67,7 +67,7 @@ func (o *soakOptions) run(ctx context.Context, out, progress io.Writer) error {
 	both := heap() - before
 	runtime.KeepAlive(alone)
 	text := fmt.Sprintf("%s. A WAF with CRS alone holds %s, a second one with the plugin and its model %s more.\n\n",
-		machine(), megabytes(crs), megabytes(both-crs))
+		conditions(), megabytes(crs), megabytes(both-crs))
 
 	judged, judgedGrowth := measureMemory(ctx, progress, judgements, func(rng *rand.Rand, attack bool) error {
 		return judge(small(rng, attack))

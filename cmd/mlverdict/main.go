@@ -16,6 +16,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func wrongFlag(err error) error {
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) && errors.As(err, new(*strconv.NumError)) {
 		f := invalid.GetFlag()
-		return fmt.Errorf("invalid argument %q for \"--%s\" flag: want %s", invalid.GetValue(), f.Name, wanted[f.Value.Type()])
+		return fmt.Errorf("invalid argument %q for \"--%s\" flag: want %s", invalid.GetValue(), f.Name, cmp.Or(wanted[f.Value.Type()], f.Value.Type()))
 	}
 	return err
 }

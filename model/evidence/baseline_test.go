@@ -128,7 +128,7 @@ func TestBaselineIsBounded(t *testing.T) {
 func FuzzDecodeBaseline(f *testing.F) {
 	f.Add(CompileBaseline(shop(), NewParamCounts(), 1000).AppendBinary(nil))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
-	f.Add([]byte{0xc5, 0x4e, 0xec, 0xc4, 0}) // times 13 bytes an entry that is 1 on 32 bits: one byte
+	f.Add([]byte{0xc5, 0x4e, 0xec, 0xc4, 0}) // on 32 bits fewer than no entries, of 13 bytes: in all one
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x, err := DecodeBaseline(b)
 		if err != nil {

@@ -144,8 +144,8 @@ func FuzzDecodeChains(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(b)
 	f.Add([]byte{1, 0, 0, 0, 1, 0, 0, 0, 5, 6, 0, 0, 0, 0})
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff})                   // -1 on 32 bits: of the n-grams
-	f.Add([]byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 2}) // of the class table
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})                         // -1 n-grams on 32 bits
+	f.Add([]byte{0, 0, 0, 0, 0xab, 0xaa, 0xaa, 0xaa, 1, 2, 3, 4}) // fewer than no classes' n-grams there, of 12 bytes: in all 4
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := DecodeChains(b)
 		if err != nil {
