@@ -52,10 +52,9 @@ func Share(s int) float64 {
 
 // Calibrate makes a calibration from the anomalies (0..1) of normal requests that CRS flags, those of each site apart. Every
 // site counts the same, however many of its requests CRS flags, so that a share is what a site not seen before can expect
-// and not what one site repeats. As other sites differ from those at hand, a score stands for one standard error more than
-// their share: the fewer sites there are, and the fewer of them show a false positive, the more careful the scale. Where most
-// sites have dozens of requests, no single one decides what scores 50. Scores that stand for a share smaller than the sample
-// can show are spread evenly, over shares in logarithm, between the largest anomaly seen and 1.
+// and not what one site repeats; no single request decides what scores 50, where most sites have dozens of them. Scores that
+// stand for a share smaller than the sample can show are spread evenly, over shares in logarithm, between the largest anomaly
+// seen and 1.
 func Calibrate(sites [][]float64) (Calibration, error) {
 	var c Calibration
 	sample := pool(sites)
@@ -78,69 +77,28 @@ func Calibrate(sites [][]float64) (Calibration, error) {
 }
 
 // pool makes one sample of those of sites. A site weighs 1 or, where it has so few requests that one of them would be more
-// than half of what scores 50 among sites that weigh 1, standard error included, as much less. What reaches an anomaly weighs
-// as much as its estimated share and one standard error of that, a ratio of sums over sites (Cochran, Sampling Techniques,
-// 1977, section 6.4). Products are converted, so that no machine fuses them with sums.
+// than half of what scores 50 among sites that weigh 1, as much less.
 func pool(sites [][]float64) tail {
 	sites = slices.DeleteFunc(slices.Clone(sites), func(anomalies []float64) bool { return len(anomalies) == 0 })
-	for i := range sites {
-		sites[i] = slices.Sorted(slices.Values(sites[i]))
-	}
-	slices.SortFunc(sites, slices.Compare)          // whatever their order was: sums are rounded
-	most := float64(len(sites)) * Share(50) / 2 / 2 // of one request
-	weights := make([]float64, len(sites))
-	var requests []siteRequest
-	var total, squares float64 // sums over sites of weight, weight²
-	for i, anomalies := range sites {
-		weights[i] = min(1, most*float64(len(anomalies)))
-		total += weights[i]
-		squares += float64(weights[i] * weights[i])
-		for _, a := range anomalies {
-			requests = append(requests, siteRequest{point{a, weights[i] / float64(len(anomalies))}, i})
-		}
-	}
-	slices.SortFunc(requests, func(a, b siteRequest) int {
-		return cmp.Or(byAnomaly(a.point, b.point), cmp.Compare(a.site, b.site))
-	})
+	most := float64(len(sites)) * Share(50) / 2 // of one request
 	var points []point
-	above := make([]float64, len(sites))        // weight of each site's requests that reach the anomaly
-	var reached, aboveSquares, products float64 // sums over sites of above, above², above × weight
-	last := 0.0
-	for i, r := range requests {
-		reached += r.weight
-		aboveSquares += float64(r.weight * (2*above[r.site] + r.weight))
-		products += float64(r.weight * weights[r.site])
-		above[r.site] += r.weight
-		if i+1 < len(requests) && requests[i+1].anomaly == r.anomaly {
-			continue
+	for _, anomalies := range sites {
+		weight := min(1/float64(len(anomalies)), most)
+		for _, a := range anomalies {
+			points = append(points, point{a, weight})
 		}
-		share, n := reached/total, float64(len(sites))
-		// The sum over sites of (above − share × weight)², 0 where it is no more than what sums are off by.
-		deviations := aboveSquares - float64(2*share*products) + float64(share*share*squares)
-		if deviations < 1e-12*squares {
-			deviations = 0
-		}
-		bound := min(max(last, reached+math.Sqrt(deviations*n/max(1, n-1))), total)
-		points = append(points, point{r.anomaly, bound - last})
-		last = bound
 	}
 	return newTail(points)
 }
 
-// siteRequest is a request of a site.
-type siteRequest struct {
-	point
-	site int
-}
-
-// Doubtful is the score up to which a request looks like an attack: 1 % of the normal requests that CRS flags do.
-const Doubtful = 20
+// Doubtful is the score up to which a request looks like an attack: 3 % of the normal requests that CRS flags do.
+const Doubtful = 40
 
 // prior is the number of requests as which a calibration counts when it is adapted.
 const prior = 200
 
 // Adapt returns the calibration as it is for traffic of which a sample is at hand: the anomalies of requests that CRS
-// flags and that did not look like attacks, so that they are the normal ones but for 1 %. The scale at hand is the
+// flags and that did not look like attacks, so that they are the normal ones but for 3 %. The scale at hand is the
 // prior; an empty sample changes nothing. A score above [Doubtful] stands for its share of normal requests as the
 // sample tells it; the cuts of the others can only rise, since what lies there may be attacks.
 func (c *Calibration) Adapt(anomalies []float64) Calibration {

@@ -49,7 +49,7 @@ func TestEverySiteCalibratesTheSame(t *testing.T) {
 	odd := append(slices.Repeat([]float64{0.9}, 1000), even(1000, 0.5)...)
 	c, err := model.Calibrate(append(sites, odd))
 	require.NoError(t, err)
-	assert.Equal(t, scoreOf(0.05+0.05), c.Score(0.9), "5 % of what a site can expect, and a standard error as large")
+	assert.Equal(t, 50, c.Score(0.9), "half of one of ten sites: 5 % of what a site can expect")
 	assert.Greater(t, c.Score(0.49), c.Score(0.9))
 
 	again, err := model.Calibrate(append([][]float64{odd}, sites...))
@@ -61,20 +61,18 @@ func TestEverySiteCalibratesTheSame(t *testing.T) {
 	assert.Equal(t, scoreOf(0.5), alone.Score(0.9), "of one site half of all is normal")
 }
 
-// Where sites differ, a score is more careful than where they are alike.
-func TestCalibrationIsSurerOfSitesThatAgree(t *testing.T) {
-	var alike, unlike [][]float64
-	for i := range 10 {
-		alike = append(alike, append(slices.Repeat([]float64{0.9}, 50), even(950, 0.5)...))
-		unlike = append(unlike, append(slices.Repeat([]float64{0.9}, 100*(i%2)), even(950, 0.5)...))
+// A request of a site that has only one is no more than half of what scores 50, where the other sites have dozens.
+func TestNoSingleRequestDecidesACalibration(t *testing.T) {
+	sites := [][]float64{{0.9}}
+	for range 9 {
+		sites = append(sites, even(200, 0.5))
 	}
-	c, err := model.Calibrate(alike)
+	c, err := model.Calibrate(sites)
 	require.NoError(t, err)
-	assert.Equal(t, 50, c.Score(0.9), "5 % at every site")
-	assert.InDelta(t, 0.9+0.05*math.Log(0.05/0.01)/math.Log(0.05/1e-4), c[19], 1e-9, "less than 5 % is not to be seen, whatever scores 20")
-	c, err = model.Calibrate(unlike)
+	assert.Equal(t, scoreOf(0.25/9.25), c.Score(0.9), "a quarter of a site, where a whole one would be a tenth of all")
+	c, err = model.Calibrate(append(sites, slices.Repeat([][]float64{even(200, 0.5)}, 31)...))
 	require.NoError(t, err)
-	assert.Equal(t, scoreOf(0.0476+0.0159), c.Score(0.9), "0 to 9.5 %: half of the spread of ten sites, over three")
+	assert.Equal(t, scoreOf(1.0/41), c.Score(0.9), "one site of 41")
 }
 
 // A site's share is the same however many requests show it.
@@ -86,8 +84,8 @@ func TestOneSiteIsSure(t *testing.T) {
 	}
 }
 
-// TestCalibrationIsTheBoundOfARatio holds the one-pass sums against the estimator's definition, on sites of any size with equal anomalies.
-func TestCalibrationIsTheBoundOfARatio(t *testing.T) {
+// TestCalibrationIsAShare holds cuts against the definition of the share that they stand for, on sites of any size with equal anomalies.
+func TestCalibrationIsAShare(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 100 {
 		sites := make([][]float64, 2+rng.IntN(30))
@@ -106,9 +104,9 @@ func TestCalibrationIsTheBoundOfARatio(t *testing.T) {
 		}
 		require.Zero(t, c[model.MaxScore-1], "round %d", round)
 		for _, s := range []int{35, 50, 65, 80, 90} {
-			require.LessOrEqual(t, bound(sites, c[s-1]), model.Share(s)+1e-9, "round %d: what scores %d is no more than its share", round, s)
+			require.LessOrEqual(t, reaching(sites, c[s-1]), model.Share(s)+1e-9, "round %d: what scores %d is no more than its share", round, s)
 			if below := nextBelow(sites, c[s-1]); below >= 0 {
-				require.Greater(t, worstBound(sites, below), model.Share(s)-1e-9, "round %d: the cut of score %d is the lowest", round, s)
+				require.Greater(t, reaching(sites, below), model.Share(s)-1e-9, "round %d: the cut of score %d is the lowest", round, s)
 			}
 		}
 		shuffled := slices.Clone(sites)
@@ -123,37 +121,20 @@ func TestCalibrationIsTheBoundOfARatio(t *testing.T) {
 	}
 }
 
-// bound is the estimated share of requests that reach an anomaly and one standard error, as textbooks write it.
-func bound(sites [][]float64, anomaly float64) float64 {
-	n := float64(len(sites))
-	most := n * 0.05 / 4
-	var above, weights []float64
-	var sumAbove, sumWeights float64
+// reaching is the share of requests that reach an anomaly, each site alike but for those with too few.
+func reaching(sites [][]float64, anomaly float64) float64 {
+	most := float64(len(sites)) * 0.05 / 2
+	var above, all float64
 	for _, site := range sites {
-		weight, reach := min(1, most*float64(len(site))), 0.0
+		weight := min(1, most*float64(len(site)))
+		all += weight
 		for _, a := range site {
 			if a >= anomaly {
-				reach += weight / float64(len(site))
+				above += weight / float64(len(site))
 			}
 		}
-		above, weights = append(above, reach), append(weights, weight)
-		sumAbove, sumWeights = sumAbove+reach, sumWeights+weight
 	}
-	ratio, variance := sumAbove/sumWeights, 0.0
-	for i := range sites {
-		variance += math.Pow(above[i]-ratio*weights[i], 2)
-	}
-	return min(1, ratio+math.Sqrt(variance*n/(n-1))/sumWeights)
-}
-
-// worstBound is the largest bound of the anomalies from one on: what a cut there would have to answer for.
-func worstBound(sites [][]float64, anomaly float64) (worst float64) {
-	for _, a := range slices.Concat(sites...) {
-		if a >= anomaly {
-			worst = max(worst, bound(sites, a))
-		}
-	}
-	return worst
+	return above / all
 }
 
 // nextBelow is the highest anomaly below a cut, -1 where there is none.
@@ -199,7 +180,7 @@ func TestAdaptedCalibration(t *testing.T) {
 
 	calm := even(20_000, 0.5) // of a site where normal requests look half as odd
 	site := base.Adapt(calm)
-	assert.InDelta(t, 0.04, share(&site, calm, 50), 0.01, "and 1 % that looks like attacks and is not in the sample")
+	assert.InDelta(t, 0.02, share(&site, calm, 50), 0.01, "and 3 % that looks like attacks and is not in the sample")
 	assert.InDelta(t, 0.5, share(&site, calm, 80), 0.02)
 	assert.Zero(t, share(&base, calm, 50))
 	assert.Equal(t, base[:model.Doubtful], site[:model.Doubtful], "what looks like an attack is judged as before")

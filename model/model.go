@@ -51,7 +51,7 @@ type Data struct {
 	Digest  string `json:"digest"`  // SHA-256, in hexadecimal, of the training rows' digests in rising order
 	Normal  int    `json:"normal"`  // normal requests trained on
 	Attacks int    `json:"attacks"` // attack payloads trained on
-	Tuning  int    `json:"tuning"`  // normal requests that the calibration was made on
+	Tuning  int    `json:"tuning"`  // normal requests that calibrated and trained nothing
 
 	// Of a model that was adapted to a site; the digest is that of the site's requests, the numbers above are the base's.
 	Base string `json:"base,omitempty"` // id of the model that it was made of

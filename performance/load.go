@@ -74,7 +74,7 @@ func (o *loadOptions) run(ctx context.Context, out, progress io.Writer) error {
 	}
 	servers := []*contender{
 		{name: "CRS alone", config: waf.Config{Paranoia: 1}, command: []string{self, "serve"}},
-		{name: "mlverdict serve", config: waf.Config{Paranoia: 1, Plugin: true, Mode: "second_verdict", Threshold: 50, DetectThreshold: 20},
+		{name: "mlverdict serve", config: waf.Config{Paranoia: 1, Plugin: true, Mode: "second_verdict", Threshold: 50, DetectThreshold: 40},
 			command: []string{product, "serve", "--listen", "127.0.0.1:0"}},
 	}
 	text := fmt.Sprintf("%s. wrk with %d connections for %v each, servers, wrk and checker on the same cores.", conditions(), o.connections, o.duration)

@@ -63,7 +63,7 @@ func WithThreshold(score int) Option {
 }
 
 // WithDetectThreshold sets the score, 1 to 99, at or below which [Detect] denies what CRS does not flag. The default
-// is 20; `mlverdict tune` tells the value that suits a model.
+// is 40; `mlverdict tune` tells the value that suits a model.
 func WithDetectThreshold(score int) Option {
 	return func(s *settings) { s.detectThreshold = strconv.Itoa(score) }
 }

@@ -178,8 +178,8 @@ func TestThresholds(t *testing.T) {
 		{mode: "shadow", score: 50, hello: passed, injection: shadowDenied},
 		{mode: "shadow", score: 51, hello: passed, injection: shadowVeto},
 
-		{mode: "detect", score: 20, hello: detected, injection: both},
-		{mode: "detect", score: 21, hello: passed, injection: both},
+		{mode: "detect", score: 40, hello: detected, injection: both},
+		{mode: "detect", score: 41, hello: passed, injection: both},
 		{mode: "detect", score: 7, detectThreshold: 7, hello: detected, injection: both},
 		{mode: "detect", score: 51, hello: passed, injection: veto},
 		{mode: "detect", score: 51, detectThreshold: 60, hello: detected, injection: both},

@@ -19,7 +19,7 @@ import (
 
 // wafFlags declares the flags of every command that builds a WAF with the plugin, and sets their defaults.
 func wafFlags(cmd *cobra.Command, c *waf.Config) {
-	c.Plugin, c.Paranoia, c.Mode, c.Threshold, c.DetectThreshold = true, 1, string(plugin.SecondVerdict), 50, 20
+	c.Plugin, c.Paranoia, c.Mode, c.Threshold, c.DetectThreshold = true, 1, string(plugin.SecondVerdict), 50, 40
 	var modes []string
 	for _, mode := range plugin.Modes() {
 		modes = append(modes, string(mode))

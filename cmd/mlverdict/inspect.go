@@ -77,7 +77,7 @@ func describe(w io.Writer, m *model.Model) error {
 	if p.Rules != nil {
 		fmt.Fprintf(w, "rule table of %d pairs of a rule and a length of match\n", p.Rules.Number())
 	}
-	fmt.Fprintf(w, "trained on %d normal requests and %d attack texts, calibrated on %d normal requests\n",
+	fmt.Fprintf(w, "trained on %d normal requests and %d attack texts, calibrated on the former and %d more\n",
 		p.Data.Normal, p.Data.Attacks, p.Data.Tuning)
 	if p.Data.Base != "" {
 		fmt.Fprintf(w, "adapted from model %s to %d requests of a site, knows what is usual in %d of its parameters\n",

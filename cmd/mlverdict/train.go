@@ -42,14 +42,15 @@ func newTrainCommand() *cobra.Command {
 		Long: `Train replays requests through CRS and makes a model of them. Rows labelled benign teach what normal traffic looks
 like; rows labelled attack, requests or bare payloads, teach what attacks look like.
 
-The score is calibrated on the benign rows of --tune. Where they name a site, an app or a kind, only half of those (by a
-hash of the name) is used: the other half is left for "evaluate --half test". Of a set named benign-hard about half of the rows train,
-by a hash of the file they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates
-instead of training.
+The score is calibrated on the benign rows that train, each judged by what rows of other sites teach, and on those of --tune,
+which train nothing. Where the latter name a site, an app or a kind, only half of those (by a hash of the name) is used: the
+other half is left for "evaluate --half test". Of a set named benign-hard about half of the rows train, by a hash of the file
+they were taken from, and the others are left for tests. Without --tune, a fifth of the benign rows calibrates and trains
+nothing, so that rows of a single site make a model, too.
 
 A bare payload that cannot be told from normal text is left out: lists hold headings, single words and single marks, too. CRS's own
 word lists, put into the shortest texts that mean harm, are attack text as well. --augment, the default, makes up
-more: payloads of grammars of our own are attack text, and so is each attack once more after mutations that keep what it
+more: payloads of grammars of our own are attack text, and so is each attack three times more after mutations that keep what it
 does; a little noise, of data formats and of the languages that attacks speak, is normal text, and what CRS's rules match
 of data formats is no surprise; and payloads drawn by --seed are put into requests of the benign rows and replayed: with
 the attack requests they weigh the forest's leaves against noise and benign rows, both once more within normal text. With
@@ -125,7 +126,7 @@ func (o *trainOptions) run(ctx context.Context, stdout, stderr io.Writer, files 
 	if err := writeModel(o.files, m, corpus.Manifest(), training.Card(m, corpus, o.params)); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on %d requests\n",
+	fmt.Fprintf(stdout, "%s: model %s, %d bytes, trained on %d normal requests and %d attack texts, calibrated on the former and %d more\n",
 		o.output, m.ID(), len(m.Bytes()), len(corpus.Normal), len(corpus.Attacks), len(corpus.Tuning))
 	if skipped > 0 {
 		return skipped
@@ -158,7 +159,7 @@ func warnOfFew(stderr io.Writer, c *training.Corpus) {
 	for pl := 1; pl <= request.ParanoiaLevels; pl++ {
 		if n := c.Flagged(pl); n < few {
 			fmt.Fprintf(stderr, "mlverdict: at paranoia level %d CRS flags only %d of the %d normal requests to calibrate on: "+
-				"the score is rough there (name more with --tune)\n", pl, n, len(c.Tuning))
+				"the score is rough there (name more, of other sites)\n", pl, n, len(c.Normal)+len(c.Tuning))
 		}
 	}
 }
@@ -195,6 +196,9 @@ func (o *trainOptions) corpus(ctx context.Context, cache *replay.Cache, stderr i
 			return nil, err
 		}
 		skipped += more
+		if len(c.Tuning) == 0 {
+			return nil, errors.New("train: --tune: no benign row to calibrate on (of rows that name a site, an app or a kind one half is left for tests)")
+		}
 	}
 	if len(c.Attacks) == 0 && o.params.Schema == features.Verdict {
 		return nil, errors.New("train: no attacks: name files with rows labelled attack, such as lists of payloads")

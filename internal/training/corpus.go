@@ -63,11 +63,11 @@ func Group(r *traffic.Request) string {
 
 // Corpus is what a model is trained on.
 type Corpus struct {
-	Normal     []Normal  // trains the forest and both witnesses
+	Normal     []Normal  // trains the forest and both witnesses, and calibrates the score
 	Attacks    []Attack  // trains the attack chains
 	Harmful    []Harmful // with Normal and Noise, weighs the forest's leaves
 	Noise      []Normal  // requests that carry noise: as Normal, but neither trains the chains nor grows the forest
-	Tuning     []Normal  // calibrates the score
+	Tuning     []Normal  // calibrates the score and trains nothing
 	rows       [][sha256.Size]byte
 	attackRows []*traffic.Request // the rows that Attacks were taken from, and those that gave none
 	carried    map[string]int     // text in attack requests → requests that carry it
@@ -229,9 +229,11 @@ func (c *Corpus) AddTuning(rec *replay.Recorded) {
 
 // Flagged counts the requests to calibrate on that CRS denies at a paranoia level.
 func (c *Corpus) Flagged(pl int) (n int) {
-	for i := range c.Tuning {
-		if v := c.Tuning[i].View.AtParanoia(pl); v.Denied() {
-			n++
+	for _, list := range [][]Normal{c.Normal, c.Tuning} {
+		for i := range list {
+			if v := list[i].View.AtParanoia(pl); v.Denied() {
+				n++
+			}
 		}
 	}
 	return n

@@ -18,7 +18,8 @@ import (
 
 // learn learns both witnesses, where the schema has them, and puts them into parts. It returns for each fold the
 // extractor that measures it, learned without it.
-func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.Extractor, err error) {
+func (c *Corpus) learn(parts *model.Parts, p Params) (measures *extractors, err error) {
+	measures = new(extractors)
 	if p.Schema != features.Verdict {
 		for f := range measures {
 			measures[f] = &features.Extractor{Schema: p.Schema}
@@ -27,7 +28,7 @@ func (c *Corpus) learn(parts *model.Parts, p Params) (measures [folds]*features.
 	}
 	chains, err := c.chains(p)
 	if err != nil {
-		return measures, err
+		return nil, err
 	}
 	traffic, noise := countRules(c.Normal, p.Schema, chains[:]), countRules(c.Noise, p.Schema, chains[:])
 	rules := func(without int) *evidence.Rules {
@@ -131,15 +132,19 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 		f := &parts[fold(a.Group)]
 		f.attack.Add(a.Text, vocabulary, 1)
 		f.samples = append(f.samples, evidence.Sample{Text: a.Text, Attack: true, Class: a.Class, Weight: weights[a.Class]})
-		if text, ok := p.mutated(a, rng); ok {
-			f.samples = append(f.samples, evidence.Sample{Text: text, Attack: true, Class: a.Class, Weight: weights[a.Class] / 2})
+		for range mutants {
+			if text, ok := p.mutated(a, rng); ok {
+				f.samples = append(f.samples, evidence.Sample{Text: text, Attack: true, Class: a.Class, Weight: weights[a.Class] / 2})
+			}
 		}
 	}
 	return parts
 }
 
-// mostMutations is how often an attack that corrects the chains is mutated at most.
-const mostMutations = 10
+const (
+	mutants       = 3  // of each attack correct the chains, too, each with half of its weight
+	mostMutations = 10 // of a mutant
+)
 
 // mutated returns an attack after some mutations that keep what it does, so that the chains do not rest on what an attacker is free
 // to change; ok is false where there is nothing to mutate.

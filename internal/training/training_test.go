@@ -5,6 +5,8 @@ package training_test
 import (
 	"encoding/hex"
 	"fmt"
+	"iter"
+	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -189,7 +191,7 @@ func TestTrainErrors(t *testing.T) {
 		"nothing":    {rows{}, "no normal requests"},
 		"no normal":  {rows{attacks: r.attacks, tuning: r.tuning}, "no normal requests"},
 		"no attacks": {rows{normal: r.normal, tuning: r.tuning}, "no attack"},
-		"no tuning":  {rows{normal: r.normal, attacks: r.attacks}, "paranoia level 1"},
+		"one site":   {rows{normal: of(r.normal, r.normal[0].Site), attacks: r.attacks}, "paranoia level 1"}, // nothing to hold it against
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -198,6 +200,16 @@ func TestTrainErrors(t *testing.T) {
 			assert.ErrorContains(t, err, tt.want)
 		})
 	}
+}
+
+// of lists the rows of one site.
+func of(all []*traffic.Request, site string) (list []*traffic.Request) {
+	for _, row := range all {
+		if row.Site == site {
+			list = append(list, row)
+		}
+	}
+	return list
 }
 
 // The card names the sets and holds no text of a row.
@@ -380,17 +392,58 @@ func constant(t *testing.T, score int) *model.Model {
 // A site that sends everything five times counts as one that sends it once.
 func TestSitesCalibrateAlike(t *testing.T) {
 	once := made()
-	once.tuning = slices.Collect(synthetic.Benign(200, 4))
+	once.tuning = elsewhere(synthetic.Benign(200, 4))
 	repeated := once
-	for _, row := range once.tuning {
-		if row.Site == once.tuning[0].Site {
-			repeated.tuning = append(repeated.tuning, row, row, row, row)
-		}
+	for _, row := range of(once.tuning, once.tuning[0].Site) {
+		repeated.tuning = append(repeated.tuning, row, row, row, row)
 	}
 	const level = 4 // at which CRS flags enough of each site
 	want := train(t, once.corpus(t), small()).Parts().Calibration[level-1]
 	got := train(t, repeated.corpus(t), small()).Parts().Calibration[level-1]
 	assert.Equal(t, want[49:], got[49:])
+}
+
+// elsewhere lists the rows as those of other sites.
+func elsewhere(all iter.Seq[*traffic.Request]) (list []*traffic.Request) {
+	for row := range all {
+		other := *row
+		other.Site = "elsewhere-" + row.Site
+		list = append(list, &other)
+	}
+	return list
+}
+
+// Sites that train calibrate as well, each by what was learned from others: alone they promise what holds on other sites, and odd
+// requests of one of them make the scale more careful.
+func TestTrainingSitesCalibrate(t *testing.T) {
+	r := made()
+	r.normal = slices.Collect(synthetic.Benign(300, 1))
+	r.tuning = nil
+	m := train(t, r.corpus(t), small())
+	const level = 4
+	var denied, flagged int
+	for _, row := range elsewhere(synthetic.Benign(300, 9)) {
+		v := record(t, row).View.AtParanoia(level)
+		if !v.Denied() {
+			continue
+		}
+		flagged++
+		var verdict model.Verdict
+		require.NoError(t, m.Judge(&v, &verdict))
+		if verdict.Score <= 50 {
+			denied++
+		}
+	}
+	require.Greater(t, flagged, 100)
+	assert.LessOrEqual(t, float64(denied)/float64(flagged), 0.1, "%d of %d", denied, flagged)
+
+	for _, row := range of(r.normal, r.normal[0].Site) {
+		odd := *row
+		odd.URI += "&note=" + url.QueryEscape("it's 'so' -- or union select; 1=1 #")
+		r.normal = append(r.normal, &odd)
+	}
+	careful := train(t, r.corpus(t), small())
+	assert.Greater(t, careful.Parts().Calibration[level-1][19], m.Parts().Calibration[level-1][19])
 }
 
 // One attack that stands in many of a request's arguments is no wrapping of many attacks.
