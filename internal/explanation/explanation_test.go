@@ -97,8 +97,8 @@ func TestWhy(t *testing.T) {
 		{"ml_only", "/?q=hello", []func(*waf.Config){mode("ml_only"), scored(3)}, `^CRS does not flag it \(score 0 < 5\), the model flags it \(score 3 ≤ 50\): the schema thesis-26/1 weighs neither`},
 		{"detect", injection, []func(*waf.Config){mode("detect"), scored(60), func(c *waf.Config) { c.DetectThreshold = 70 }},
 			`^CRS flags it .*, the model flags it \(score 60 ≤ 70\): `},
-		{"detect, CRS below its threshold", "/?q=hello", []func(*waf.Config){mode("detect"), scored(26)},
-			`^CRS does not flag it \(score 0 < 5\), the model clears it \(score 26 > 20\): `},
+		{"detect, CRS below its threshold", "/?q=hello", []func(*waf.Config){mode("detect"), scored(46)},
+			`^CRS does not flag it \(score 0 < 5\), the model clears it \(score 46 > 40\): `},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
