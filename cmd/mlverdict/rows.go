@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -87,12 +88,15 @@ func firsts[A, B any](pairs iter.Seq2[A, B]) iter.Seq[A] {
 	}
 }
 
-// rows reads request files with a progress bar and counts what could not be used.
+// rows reads request files with a progress bar and counts what could not be used. Rows are read and replayed on different
+// goroutines, and the one that reads may outlive a run that is stopped: after finish it says nothing more.
 type rows struct {
-	reader *traffic.Reader
-	stderr io.Writer
-	bar    *progressbar.ProgressBar
-	failed atomic.Int64 // rows are read and replayed on different goroutines
+	reader   *traffic.Reader
+	stderr   io.Writer
+	bar      *progressbar.ProgressBar
+	failed   atomic.Int64
+	saying   sync.Mutex // held to write to stderr
+	finished bool
 }
 
 func newRows(r *traffic.Reader, stderr io.Writer, what string) *rows {
@@ -122,11 +126,21 @@ func (r *rows) all() iter.Seq[*traffic.Request] {
 }
 
 func (r *rows) advance() { r.bar.Set64(r.reader.Offset()) }
-func (r *rows) finish()  { r.bar.Finish() }
+
+func (r *rows) finish() {
+	r.bar.Finish()
+	r.saying.Lock()
+	defer r.saying.Unlock()
+	r.finished = true
+}
 
 func (r *rows) fail(err error) {
 	r.failed.Add(1)
-	fmt.Fprintf(r.stderr, "mlverdict: %v\n", err)
+	r.saying.Lock()
+	defer r.saying.Unlock()
+	if !r.finished {
+		fmt.Fprintf(r.stderr, "mlverdict: %v\n", err)
+	}
 }
 
 func (r *rows) err() error {

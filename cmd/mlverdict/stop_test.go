@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mlverdict/mlverdict/internal/traffic"
 )
 
 // underWay is a request of which the server has read the headers and waits for the body.
@@ -113,4 +115,26 @@ func TestStoppedRunReplacesNoFile(t *testing.T) {
 	kept, err := os.ReadFile(verdicts)
 	require.NoError(t, err)
 	assert.Equal(t, "of a former run\n", string(kept))
+}
+
+// What reads rows may outlive a run that is stopped, and finds its file closed: it has nothing to say any more.
+func TestFinishedRowsSayNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "requests.jsonl")
+	require.NoError(t, os.WriteFile(file, []byte("no request\nnor this\n"), 0o600))
+	reader, err := traffic.Open(file)
+	require.NoError(t, err)
+	defer reader.Close()
+	var stderr bytes.Buffer
+	rows := newRows(reader, &stderr, "reading")
+	read := make(chan struct{})
+	rows.finish()
+	go func() {
+		defer close(read)
+		for range rows.all() {
+		}
+	}()
+	assert.Empty(t, stderr.String())
+	<-read
+	assert.Empty(t, stderr.String())
+	assert.Equal(t, skippedRows(2), rows.err(), "but counts what it met")
 }
