@@ -6,6 +6,7 @@ package docs_test
 import (
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,6 +75,18 @@ func TestOperatorSnippets(t *testing.T) {
 		"SecDataset": func(t *testing.T) {
 			directives := strings.Replace(snippet("SecDataset"), "/etc/mlverdict/site.model", waftest.Model(t, 33), 1)
 			assert.Equal(t, "33", waftest.Ask(t, setUp(t, directives, ""), waftest.Injection()).TX["ml_score"])
+		},
+		"repeats-before": func(t *testing.T) {
+			w, err := coraza.NewWAF(coraza.NewWAFConfig().WithRootFS(crs.FS()).WithDirectives(
+				"Include @coraza.conf-recommended\nSecRuleEngine On\nInclude @crs-setup.conf.example\n" +
+					snippet("repeats-before") + "Include @owasp_crs/*.conf"))
+			require.NoError(t, err)
+			form := url.Values{"a": {"1"}, "b": {"2"}, "c": {"3"}, "q": {"hello", "<script>alert(document.cookie)</script>"}}.Encode()
+			first := waftest.Ask(t, w, waftest.Post("/", form))
+			assert.Equal(t, 949110, first.Rule)
+			for range 20 {
+				assert.Equal(t, first, waftest.Ask(t, w, waftest.Post("/", form)))
+			}
 		},
 		"auditEngine": func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "audit.log")

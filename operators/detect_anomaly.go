@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package operators adds the rule operator @detectAnomaly to Coraza. Importing it registers the operator.
+// Package operators adds the rule operators @detectAnomaly and @separateValues to Coraza. Importing it registers them.
 package operators
 
 import (

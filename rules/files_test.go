@@ -19,6 +19,7 @@ import (
 
 var pluginFiles = []string{
 	"@ml-verdict/ml-verdict-after.conf", "@ml-verdict/ml-verdict-before.conf", "@ml-verdict/ml-verdict-config.conf",
+	"@ml-verdict/ml-verdict-repeats-before.conf",
 }
 
 func TestFS(t *testing.T) {

@@ -89,6 +89,7 @@ func (c *Config) directives() string {
 	}
 	b.WriteString(c.ExtraDirectives + "\n")
 	if !c.Plugin {
+		b.WriteString("Include @ml-verdict/ml-verdict-repeats-before.conf\n") // the plugin's own directives include it
 		return seclang.Blocking(b.String(), c.AfterCRS)
 	}
 	b.WriteString(plugin.BeforeCRS(c.options()...))
