@@ -56,6 +56,9 @@ run and prints what changed, request by request.`,
   mlverdict evaluate --paranoia 4 --model site.model --format json benign.jsonl attacks.jsonl.gz`,
 		Args: someFiles,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if cmd.Flags().Changed("exclude-benign") && len(o.excludeBenign) == 0 {
+				return usagef("--exclude-benign names no set")
+			}
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), files)
 		},
 	}

@@ -84,7 +84,8 @@ func (r *requestFlags) read(stdin io.Reader, files []string) (*traffic.Request, 
 func parseHTTP(r io.Reader) (*traffic.Request, error) {
 	b := bufio.NewReader(r)
 	if head, _ := b.Peek(2); len(head) == 2 && (head[0] == '{' || head[0] == 0x1f && head[1] == 0x8b) {
-		return nil, errors.New("this looks like a request file, not like raw HTTP: name the line of the request with --row LINE")
+		return nil, errors.New("this looks like a request file, not like raw HTTP, which is not compressed:" +
+			" name the line of the request with --row LINE")
 	}
 	return traffic.ParseHTTP(b)
 }

@@ -14,11 +14,11 @@ import (
 func Read(path string) (*Result, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("scoreboard: %w", err)
+		return nil, fmt.Errorf("scoreboard: %w (want the JSON that mlverdict scoreboard -o writes)", err)
 	}
 	var r Result
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("scoreboard: %s: %w (want the JSON that mlverdict scoreboard writes)", path, err)
+		return nil, fmt.Errorf("scoreboard: %s: %w (want the JSON that mlverdict scoreboard -o writes)", path, err)
 	}
 	if r.Format != Format {
 		return nil, fmt.Errorf("scoreboard: %s has format %q (want %q: run mlverdict scoreboard again)", path, r.Format, Format)

@@ -124,7 +124,7 @@ func (m *Mistakes) JSON() ([]byte, error) {
 func ReadMistakes(path string) (*Mistakes, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("scoreboard: %w", err)
+		return nil, fmt.Errorf("scoreboard: %w (want what mlverdict scoreboard --mistakes writes)", err)
 	}
 	var m Mistakes
 	if err := json.Unmarshal(text, &m); err != nil {

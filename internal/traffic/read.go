@@ -175,8 +175,17 @@ func newSource(name string, r io.Reader) (*source, error) {
 	return &source{name: name, in: in}, nil
 }
 
+// ownMagic opens the model files and summaries of this module, which are easily named in a request file's place.
+const ownMagic = "MLVERDICT"
+
+var errNoRequests = errors.New("a model or a summary, not a request file (want one request a line, see docs/requests.md;" +
+	" summaries are for train --base)")
+
 // requests yields the file's rows until yield wants no more, and then returns false.
 func (s *source) requests(unlabelled bool, yield func(*Request, error) bool) bool {
+	if head, _ := s.in.Peek(len(ownMagic)); string(head) == ownMagic {
+		return yield(nil, &Error{File: s.name, Line: 1, Err: errNoRequests})
+	}
 	for {
 		line, err := s.next()
 		if err == io.EOF {
