@@ -107,6 +107,11 @@ evaluate: ## count what is denied of the request files in DATA=DIR, at paranoia 
 	@[ -n "$(DATA)" ] || { echo 'make evaluate: DATA is missing: make evaluate DATA=DIR, with DIR holding *.jsonl or *.jsonl.gz'; exit 1; }
 	go run ./cmd/mlverdict evaluate --paranoia $(or $(PL),1) $(wildcard $(DATA)/*.jsonl $(DATA)/*.jsonl.gz)
 
+.PHONY: validation
+validation: ## hold out some of what trains and tunes in DATA=DIR, into the new folder INTO=DIR, to choose by without the test: make train, make scoreboard
+	@[ -n "$(DATA)" -a -n "$(INTO)" ] || { echo 'make validation: want DATA=DIR, with DIR holding $(TRAIN) and $(TUNE), and INTO=DIR, a new folder'; exit 1; }
+	go run ./scripts/validation $(DATA) $(INTO)
+
 KEEP = $(wildcard scripts/one_class.json)
 
 .PHONY: scoreboard
