@@ -14,7 +14,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,9 +32,6 @@ func main() {
 		log.Fatal(err)
 	}
 }
-
-// heldOut are the sources of payloads that test.
-var heldOut = []string{"modsec-learn", "httpparams"}
 
 // renamed gives a group another name, and so another half. A digest, because halves go by the last bit of FNV, which a prefix
 // turns over for all of them or for none.
@@ -63,12 +59,17 @@ var files = []file{
 		r.Src = renamed(template) + "#" + line
 		return trains
 	}},
-	{"payloads-train", "payloads-train", func(r *traffic.Request) bool { return !slices.Contains(heldOut, r.Origin) }},
+	{"payloads-train", "payloads-train", func(r *traffic.Request) bool { return !holdsOut(r) }},
 	{"attack-crs-regression-train", "attack-crs-regression-train", func(r *traffic.Request) bool { return !testsRule(r.Rule) }},
 	{"attack-crs-regression-train", "attack-crs-regression", func(r *traffic.Request) bool { return testsRule(r.Rule) }},
 }
 
 func all(*traffic.Request) bool { return true }
+
+// holdsOut holds out two of the sources of payloads, which test each in a request of its own.
+func holdsOut(payload *traffic.Request) bool {
+	return payload.Origin == "modsec-learn" || payload.Origin == "httpparams"
+}
 
 // testsRule holds out half of the rules.
 func testsRule(rule int) bool { return renamed(strconv.Itoa(rule))[0] < '8' }
@@ -92,27 +93,16 @@ func write(data, into string, out io.Writer) (err error) {
 			return err
 		}
 	}
-	attacks, err := embedded(data)
+	attacks, err := read(data, "payloads-train", holdsOut)
 	if err != nil {
 		return err
 	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i, payload := range attacks {
+		attacks[i] = augment.Alone(payload.Payload, rng)
+		attacks[i].Label, attacks[i].Class, attacks[i].Origin, attacks[i].Src = traffic.Attack, payload.Class, payload.Origin, payload.Src
+	}
 	return save(into, "attack-mgm", attacks, out)
-}
-
-// embedded returns the payloads of the held-out sources, each within a real request.
-func embedded(data string) (requests []*traffic.Request, err error) {
-	payloads, err := read(data, "payloads-train", func(r *traffic.Request) bool { return slices.Contains(heldOut, r.Origin) })
-	if err != nil {
-		return nil, err
-	}
-	envelopes, err := read(data, "benign-browsing-train", all)
-	if err != nil {
-		return nil, err
-	}
-	for request := range augment.Embedded(payloads, envelopes, len(payloads), rand.New(rand.NewPCG(1, 1))) {
-		requests = append(requests, request)
-	}
-	return requests, nil
 }
 
 // read returns the rows of a file that take takes.
