@@ -3,7 +3,9 @@
 package operators
 
 import (
+	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/corazawaf/coraza/v3/collection"
 	"github.com/corazawaf/coraza/v3/experimental/plugins"
@@ -30,7 +32,10 @@ type separateValues struct{}
 var _ plugintypes.Operator = separateValues{}
 
 func init() {
-	plugins.RegisterOperator("separateValues", func(plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+	plugins.RegisterOperator("separateValues", func(options plugintypes.OperatorOptions) (plugintypes.Operator, error) {
+		if options.Arguments != "" {
+			return nil, fmt.Errorf("operators: @separateValues takes no argument (got %.40q)", options.Arguments)
+		}
 		return separateValues{}, nil
 	})
 }
@@ -45,21 +50,21 @@ func (separateValues) Evaluate(tx plugintypes.TransactionState, _ string) bool {
 	return false
 }
 
-// separate fills a collection anew where names repeat, with the same names and values in the same order.
+// separate fills a collection anew where values share a name's address, with the same names and values in the same order.
 func separate(c collection.Map) {
 	values := c.FindAll()
 	if len(values) < 2 {
 		return
 	}
-	names := make(map[string]bool, len(values))
+	addresses := make(map[*byte]bool, len(values))
 	for _, value := range values {
-		names[value.Key()] = true
+		addresses[unsafe.StringData(value.Key())] = true // what Coraza keeps transformed values by
 	}
-	if len(names) == len(values) {
+	if len(addresses) == len(values) {
 		return
 	}
-	for name := range names {
-		c.Remove(name)
+	for _, value := range values {
+		c.Remove(value.Key())
 	}
 	for _, value := range values {
 		name := value.Key()

@@ -27,26 +27,14 @@ var repeats = []struct {
 	rule int // that knows the attack
 	send func(types.Transaction)
 }{
-	{"query", 941110, func(tx types.Transaction) {
-		for _, name := range others {
-			tx.AddGetRequestArgument(name, "1")
-		}
-		tx.AddGetRequestArgument("q", "hello")
-		tx.AddGetRequestArgument("q", script)
-	}},
+	{"query", 941110, func(tx types.Transaction) { arguments(tx.AddGetRequestArgument) }},
 	{"form", 941110, func(tx types.Transaction) {
 		form(tx, strings.Join(others, "=1&")+"=1&q=hello&q="+script)
 	}},
 	{"form, no name", 941110, func(tx types.Transaction) {
 		form(tx, strings.Join(others, "=1&")+"=1&=hello&="+script)
 	}},
-	{"path", 941110, func(tx types.Transaction) {
-		for _, name := range others {
-			tx.AddPathRequestArgument(name, "1")
-		}
-		tx.AddPathRequestArgument("q", "hello")
-		tx.AddPathRequestArgument("q", script)
-	}},
+	{"path", 941110, func(tx types.Transaction) { arguments(tx.AddPathRequestArgument) }},
 	{"cookies", 941110, func(tx types.Transaction) {
 		tx.AddRequestHeader("Cookie", strings.Join(others, "=1; ")+"=1; q=hello; q="+script)
 	}},
@@ -68,6 +56,14 @@ var repeats = []struct {
 }
 
 var others = []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+
+func arguments(add func(name, value string)) {
+	for _, name := range others {
+		add(name, "1")
+	}
+	add("q", "hello")
+	add("q", script)
+}
 
 func body(tx types.Transaction, contentType, text string) {
 	tx.AddRequestHeader("Content-Type", contentType)
@@ -158,4 +154,9 @@ func values(t *testing.T, w coraza.WAF, send func(types.Transaction)) map[string
 		}
 	}
 	return held
+}
+
+func TestSeparateValuesTakesNoArgument(t *testing.T) {
+	_, err := coraza.NewWAF(coraza.NewWAFConfig().WithDirectives(`SecRule REQUEST_METHOD "@separateValues q" "id:1,phase:1,pass"`))
+	require.ErrorContains(t, err, `@separateValues takes no argument (got "q")`)
 }

@@ -45,23 +45,35 @@ type file struct {
 	take     func(*traffic.Request) bool
 }
 
-var files = []file{
-	{"benign-browsing-train", "benign-browsing-train", all},
-	{"benign-api", "benign-api", all},
-	{"benign-browsing-dev", "benign-browsing-dev", func(r *traffic.Request) bool {
-		tunes := training.HalfOf(r) == training.Tune
-		r.Site = renamed(r.Site)
-		return tunes
-	}},
-	{training.HardSet, training.HardSet, func(r *traffic.Request) bool {
-		trains := training.TrainsOn(r)
-		template, line, _ := strings.Cut(r.Src, "#")
-		r.Src = renamed(template) + "#" + line
-		return trains
-	}},
-	{"payloads-train", "payloads-train", func(r *traffic.Request) bool { return !holdsOut(r) }},
-	{"attack-crs-regression-train", "attack-crs-regression-train", func(r *traffic.Request) bool { return !testsRule(r.Rule) }},
-	{"attack-crs-regression-train", "attack-crs-regression", func(r *traffic.Request) bool { return testsRule(r.Rule) }},
+// files lists them; rng draws where in its request a payload stands.
+func files(rng *rand.Rand) []file {
+	return []file{
+		{"benign-browsing-train", "benign-browsing-train", all},
+		{"benign-api", "benign-api", all},
+		{"benign-browsing-dev", "benign-browsing-dev", func(r *traffic.Request) bool {
+			tunes := training.HalfOf(r) == training.Tune
+			r.Site = renamed(r.Site)
+			return tunes
+		}},
+		{training.HardSet, training.HardSet, func(r *traffic.Request) bool {
+			trains := training.TrainsOn(r)
+			template, line, _ := strings.Cut(r.Src, "#")
+			r.Src = renamed(template) + "#" + line
+			return trains
+		}},
+		{"payloads-train", "payloads-train", func(r *traffic.Request) bool { return !holdsOut(r) }},
+		{"attack-crs-regression-train", "attack-crs-regression-train", func(r *traffic.Request) bool { return !testsRule(r.Rule) }},
+		{"attack-crs-regression-train", "attack-crs-regression", func(r *traffic.Request) bool { return testsRule(r.Rule) }},
+		{"payloads-train", "attack-mgm", func(r *traffic.Request) bool {
+			held := holdsOut(r)
+			if held {
+				class, origin, src := r.Class, r.Origin, r.Src
+				*r = *augment.Alone(r.Payload, rng)
+				r.Label, r.Class, r.Origin, r.Src = traffic.Attack, class, origin, src
+			}
+			return held
+		}},
+	}
 }
 
 func all(*traffic.Request) bool { return true }
@@ -84,7 +96,7 @@ func write(data, into string, out io.Writer) (err error) {
 			os.RemoveAll(into)
 		}
 	}()
-	for _, f := range files {
+	for _, f := range files(rand.New(rand.NewPCG(1, 1))) {
 		rows, err := read(data, f.from, f.take)
 		if err != nil {
 			return err
@@ -93,16 +105,7 @@ func write(data, into string, out io.Writer) (err error) {
 			return err
 		}
 	}
-	attacks, err := read(data, "payloads-train", holdsOut)
-	if err != nil {
-		return err
-	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	for i, payload := range attacks {
-		attacks[i] = augment.Alone(payload.Payload, rng)
-		attacks[i].Label, attacks[i].Class, attacks[i].Origin, attacks[i].Src = traffic.Attack, payload.Class, payload.Origin, payload.Src
-	}
-	return save(into, "attack-mgm", attacks, out)
+	return nil
 }
 
 // read returns the rows of a file that take takes.
