@@ -142,7 +142,7 @@ func (c *Corpus) split(attacks []Attack, p Params) (parts [folds]part) {
 }
 
 const (
-	mutants       = 3  // of each attack correct the chains, too, each with half of its weight
+	mutants       = 8  // of each attack correct the chains, too, each with half of its weight
 	mostMutations = 10 // of a mutant
 )
 

@@ -3,13 +3,13 @@
 package evidence
 
 // A token is a 32-bit hash. Tokens keep structure and drop constants: a known word is itself, an unknown word is its
-// shape, a punctuation byte is itself, a run of blanks is one blank.
+// shape, a mark (a byte of punctuation) is itself with the blanks around it, a run of blanks between others is one blank.
 type token = uint32
 
 // Kinds of shape. A shape token is kind<<8 | length class, far below the hashes of words (see wordToken).
 const (
-	shapePunct   = iota + 1 // one byte of ASCII punctuation; the "length class" is the byte
-	shapeBlank              // blanks and tabs; class 1 where the run holds a line break
+	shapePunct   = iota + 1 // one mark; the "length class" is the byte
+	shapeBlank              // blanks and tabs with no mark beside them; class 1 where the run holds a line break
 	shapeControl            // one control byte other than a blank
 	shapeOther              // a run of bytes above 0x7F
 	shapeLetters            // [a-z]+
@@ -83,7 +83,7 @@ const maxWord = 32
 func next(b []byte) (word, tok token, n int) {
 	switch kind := byteKind[b[0]]; kind {
 	case bytePunct:
-		return 0, shape(shapePunct, b[0]), 1
+		return mark(b, 0)
 	case byteControl:
 		return 0, shape(shapeControl, 0), 1
 	case byteBlank, byteBreak:
@@ -94,6 +94,9 @@ func next(b []byte) (word, tok token, n int) {
 			}
 			n++
 		}
+		if class == 0 && n < len(b) && byteKind[b[n]] == bytePunct {
+			return mark(b, n)
+		}
 		return 0, shape(shapeBlank, class), n
 	case byteHigh:
 		for n < len(b) && byteKind[b[n]] == byteHigh {
@@ -102,6 +105,14 @@ func next(b []byte) (word, tok token, n int) {
 		return 0, shape(shapeOther, lengthClass(n)), n
 	}
 	return run(b)
+}
+
+// mark cuts off b the byte of punctuation at b[at], with the blanks and tabs before and after it: "a = b" says no more than "a=b",
+// and an attacker may write either.
+func mark(b []byte, at int) (word, tok token, n int) {
+	for n = at + 1; n < len(b) && byteKind[b[n]] == byteBlank; n++ {
+	}
+	return 0, shape(shapePunct, b[at]), n
 }
 
 // run cuts a run of letters, digits and underscores off b.

@@ -18,8 +18,25 @@ func tokens(text string) (pieces []string) {
 }
 
 func TestTokens(t *testing.T) {
-	assert.Equal(t, []string{"1", "'", " ", "or", " \t", "sleep", "(", "5", ")", "-", "-"}, tokens("1' or \tsleep(5)--"))
+	assert.Equal(t, []string{"1", "' ", "or", " \t", "sleep", "(", "5", ")", "-", "-"}, tokens("1' or \tsleep(5)--"))
 	assert.Equal(t, []string{"xp_cmdshell", "\r\n", "0x4f2a", "é", "\x00", "."}, tokens("xp_cmdshell\r\n0x4f2aé\x00."))
+}
+
+func TestAMarkTakesTheBlanksBesideIt(t *testing.T) {
+	assert.Equal(t, []string{"a", " = ", "b"}, tokens("a = b"))
+	assert.Equal(t, []string{"\t( ", ")  ", "; "}, tokens("\t( )  ; "), "those between two marks belong to the first")
+	assert.Equal(t, []string{"a", " ", "b", " "}, tokens("a b "), "without a mark they are a token")
+	assert.Equal(t, []string{"a", " \n ", "=", "\n", "b"}, tokens("a \n =\nb"), "line breaks are a token everywhere")
+	assert.Equal(t, []string{"é", "' ", "\n", "x"}, tokens("é' \nx"))
+	shapes := func(text string) (all []token) {
+		for rest := []byte(text); len(rest) > 0; {
+			_, tok, n := next(rest)
+			all, rest = append(all, tok), rest[n:]
+		}
+		return all
+	}
+	assert.Equal(t, shapes("1'or 2>1,x=(3)"), shapes("1 ' or 2 > 1 ,\tx =  ( 3 )"), "blanks beside marks say nothing")
+	assert.NotEqual(t, shapes("a b"), shapes("ab"))
 }
 
 func TestShapes(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 // this table is replaced only together with the embedded model, and never for an old name.
 func TestSchemaHashes(t *testing.T) {
 	golden := map[string]string{
-		"verdict/5":   "240032ea1501dabc5552b954319b479ad870e55b908974dd93b52705224b6274",
+		"verdict/6":   "d20ec528cec45a8a162c9acf6a98663700796ce86914c3f61bf1eb826563fbc8",
 		"thesis-26/1": "c513f4313bc2b8a7f576ba4024ab37960bc50b20d3ff982e0dedc1261292b296",
 	}
 	require.Len(t, features.Schemas(), len(golden))

@@ -15,7 +15,7 @@ import (
 // A header's text counts only where CRS flagged the header: what clients send in headers by themselves differs more
 // between clients than between attack and normal traffic.
 var Verdict = &Schema{
-	Name: "verdict/5",
+	Name: "verdict/6",
 	Features: []Feature{
 		{"joint", "largest sum, over the values, of payload evidence and the largest surprise of a rule that looks for attacks (CRS files 913, 921, 922, 930–944) on a stretch of text of that length, nats"},
 		{"agreement", "largest, over the values, of the lesser of the two: how much both witnesses say, nats"},
