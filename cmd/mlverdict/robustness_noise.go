@@ -34,8 +34,8 @@ func newNoiseCommand() *cobra.Command {
 		Long: `Noise draws random texts of many families, from letters to pieces of SQL and PHP, and counts how often the model flags
 one (score 50 or less).
 
-Alone: the text is the only value of a request, flagged by one CRS rule of median surprise for its length, so that
-nothing but the text speaks for it. Whole: the text is the argument of a request that goes through CRS at paranoia
+Alone: the text is the only value of a request, flagged by one CRS rule of median surprise for its length and that of
+its suspicious stretch, so that nothing but the text speaks for it. Whole: the text is the argument of a request that goes through CRS at paranoia
 level 4, and counts when both deny it. With --from there are also texts of Markov chains of normal values and of
 payloads.`,
 		Example: `  mlverdict robustness noise

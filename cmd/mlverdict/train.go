@@ -50,7 +50,7 @@ nothing, so that rows of a single site make a model, too.
 
 A bare payload that cannot be told from normal text is left out: lists hold headings, single words and single marks, too. CRS's own
 word lists, put into the shortest texts that mean harm, are attack text as well. --augment, the default, makes up
-more: payloads of grammars of our own are attack text, and so is each attack three times more after mutations that keep what it
+more: payloads of grammars of our own are attack text, and so is each attack eight times more after mutations that keep what it
 does; a little noise, of data formats and of the languages that attacks speak, is normal text, and what CRS's rules match
 of data formats is no surprise; and payloads drawn by --seed are put into requests of the benign rows and replayed: with
 the attack requests they weigh the forest's leaves against noise and benign rows, both once more within normal text. With

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -27,9 +26,10 @@ import (
 // Noise measures how often a model takes noise for an attack, in two ways.
 //
 // Alone: the text is the only value of a request, and one CRS rule matched it. Nothing tells for the text but the text
-// itself. The rule is the typical one for what it matched: of all matches of rules against attacks on normal texts with as
-// long a suspicious stretch (without one: of that length), half are less surprising than its match. A rarer rule would flag some texts without any help of theirs, a more
-// common one would clear what the text says. The scale is that of paranoia level 4.
+// itself. The rule is the typical one for what it matched: of all matches of rules against attacks on normal texts of about
+// that length with about as long a suspicious stretch, half are less surprising than its match. A rarer rule, or one that does not match
+// texts so short, would flag some texts without any help of theirs, a more common one would clear what the text says. The scale is that of
+// paranoia level 4.
 //
 // Whole: the text is the argument of a GET request that goes through CRS at paranoia level 4, and both have to deny it.
 type Noise struct {
@@ -109,6 +109,7 @@ type Rate struct {
 // NoiseText is a text that was flagged.
 type NoiseText struct {
 	Score int    `json:"score"`
+	Rule  int    `json:"rule"` // that matched it
 	Text  string `json:"text"`
 }
 
@@ -137,14 +138,15 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 		r := NoiseResult{Family: f.Name, Doc: f.Doc, Worst: []NoiseText{}}
 		var lock sync.Mutex
 		err := n.each(ctx, &f, "alone", augment.AnyLength, n.Texts, 2000, func(text string, s *scratch) error {
-			v := aloneView(typical[n.extent(&s.scanner, text)], text)
+			rule := typical[n.occasionOf(&s.scanner, text)]
+			v := aloneView(rule, text)
 			if err := n.Model.Judge(&v, &s.verdict); err != nil || s.verdict.Score > flags {
 				return err
 			}
 			lock.Lock()
 			defer lock.Unlock()
 			r.Alone.Flagged++
-			r.Worst = worse(r.Worst, NoiseText{s.verdict.Score, text})
+			r.Worst = worse(r.Worst, NoiseText{s.verdict.Score, rule, text})
 			return nil
 		})
 		if err != nil {
@@ -180,15 +182,6 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 type scratch struct {
 	scanner evidence.Scanner
 	verdict model.Verdict
-}
-
-// extent is what the surprise of a match on a text goes by.
-func (n *Noise) extent(s *evidence.Scanner, text string) evidence.Extent {
-	t := n.Model.Parts().Chains.Scan(s, text)
-	if t.Evidence > 0 {
-		return evidence.OfText(t.Hi-t.Lo, len(text))
-	}
-	return evidence.OfText(0, len(text))
 }
 
 // each calls f on all cores with so many texts of a family, drawn in batches of which each has a random source of its own:
@@ -233,13 +226,26 @@ func aloneView(rule int, text string) request.View {
 // longest is the length from which on all extents are the same.
 const longest = 4096
 
-// typicalRules finds the typical rule for each extent.
-func typicalRules(rules *evidence.Rules) map[evidence.Extent]int {
-	typical := map[evidence.Extent]int{}
-	for length := 1; length <= longest; length *= 2 {
-		for _, extent := range []evidence.Extent{evidence.OfText(0, length), evidence.OfText(length, length)} {
-			if _, done := typical[extent]; !done {
-				typical[extent] = typicalRule(rules, extent)
+// occasion is what tells how often normal traffic shows a rule's match on a value: the length of what looks like an attack in it, and its own.
+type occasion struct{ text, value evidence.Extent }
+
+// occasionOf returns a text's as a value.
+func (n *Noise) occasionOf(s *evidence.Scanner, text string) occasion {
+	stretch := 0
+	if t := n.Model.Parts().Chains.Scan(s, text); t.Evidence > 0 {
+		stretch = t.Hi - t.Lo
+	}
+	return occasion{evidence.OfText(stretch, len(text)), evidence.OfValue(len(text))}
+}
+
+// typicalRules finds the typical rule for each occasion.
+func typicalRules(rules *evidence.Rules) map[occasion]int {
+	typical := map[occasion]int{}
+	for value := 1; value <= longest; value *= 2 {
+		for stretch := 0; stretch <= longest; stretch = max(1, stretch*2) {
+			o := occasion{evidence.OfText(stretch, value), evidence.OfValue(value)}
+			if _, done := typical[o]; !done {
+				typical[o] = typicalRule(rules, o)
 			}
 		}
 	}
@@ -247,8 +253,8 @@ func typicalRules(rules *evidence.Rules) map[evidence.Extent]int {
 }
 
 // typicalRule finds the rule against attacks whose match is the median of the matches, by surprise, that normal traffic
-// shows on texts of an extent.
-func typicalRule(rules *evidence.Rules, extent evidence.Extent) int {
+// shows on an occasion; 0 where it shows none. How many show both lengths at once is not known: no more than show either.
+func typicalRule(rules *evidence.Rules, o occasion) int {
 	type match struct {
 		rule            int
 		surprise, share float64
@@ -256,12 +262,11 @@ func typicalRule(rules *evidence.Rules, extent evidence.Extent) int {
 	var matches []match
 	total := 0.0
 	for rule := 910000; rule < 950000; rule++ {
-		if m := (request.Match{Rule: rule}); !m.Payload() || rules.Rarity(rule) == 0 {
+		share := min(rules.Rate(rule, o.text), rules.Rate(rule, o.value))
+		if m := (request.Match{Rule: rule}); !m.Payload() || share == 0 {
 			continue
 		}
-		surprise := rules.Surprise(rule, extent)
-		share := math.Exp(-surprise)
-		matches = append(matches, match{rule, surprise, share})
+		matches = append(matches, match{rule, rules.Surprise(rule, o.text), share})
 		total += share
 	}
 	slices.SortFunc(matches, func(a, b match) int {

@@ -20,10 +20,10 @@ func (r *NoiseReport) Markdown(command string) string {
 		fmt.Fprintf(&b, "| %s | %s | %d | %s | %s | %d | %d | %s | %s |\n", f.Family, f.Doc, f.Alone.Texts, f.Alone.share(), f.Alone.bound(),
 			f.Whole.Texts, f.CRS, f.Whole.share(), f.Whole.bound())
 	}
-	b.WriteString("\nThe worst texts, judged alone:\n\n| family | score | text |\n|---|--:|---|\n")
+	b.WriteString("\nThe worst texts, judged alone, with the rule that matched each:\n\n| family | score | rule | text |\n|---|--:|--:|---|\n")
 	for i := range r.Families {
 		for _, t := range r.Families[i].Worst {
-			fmt.Fprintf(&b, "| %s | %d | `%s` |\n", r.Families[i].Family, t.Score, quote(t.Text))
+			fmt.Fprintf(&b, "| %s | %d | %d | `%s` |\n", r.Families[i].Family, t.Score, t.Rule, quote(t.Text))
 		}
 	}
 	return b.String()

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -19,6 +21,8 @@ import (
 	"github.com/mlverdict/mlverdict/internal/synthetic"
 	"github.com/mlverdict/mlverdict/internal/waf/waftest"
 	"github.com/mlverdict/mlverdict/model"
+	"github.com/mlverdict/mlverdict/model/evidence"
+	"github.com/mlverdict/mlverdict/model/request"
 )
 
 // always is a family of one text.
@@ -95,6 +99,32 @@ func TestNoiseOfTheEmbeddedModel(t *testing.T) {
 	}
 	assert.Less(t, rate["ascii"], 0.01)
 	assert.Greater(t, rate["sql"], 10*rate["ascii"])
+}
+
+// The rule that is said to match a text alone is one that matches normal texts of about that length: 942420 wants eight marks and is
+// usual on short stretches of long texts, and two bytes with it were taken for an attack.
+func TestTheRuleAloneMatchesTextsOfThatLength(t *testing.T) {
+	const attack = "1'or'1'='1"
+	parts := model.Default().Parts()
+	found := parts.Chains.Scan(&evidence.Scanner{}, attack)
+	require.Positive(t, found.Evidence)
+	counts := evidence.NewRuleCounts()
+	for i := range 300 {
+		text, rule := strings.Repeat("a long text ", 100), 942420
+		if i%3 == 0 {
+			text, rule = "a-short-1", 942431
+		}
+		counts.Add(&request.View{
+			Values:  []request.Value{{Place: request.Query, Name: "q", Text: text}},
+			Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
+		}, []int{found.Hi - found.Lo}, strconv.Itoa(i))
+	}
+	parts.Rules = evidence.CompileRules(counts, nil)
+	m, err := model.New(parts)
+	require.NoError(t, err)
+	worst := run(t, robustness.Noise{Model: m, Texts: 1, Families: []robustness.NoiseFamily{always(attack)}}).Families[0].Worst
+	require.Len(t, worst, 1)
+	assert.Equal(t, 942431, worst[0].Rule)
 }
 
 func TestNoiseErrors(t *testing.T) {
