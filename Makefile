@@ -3,6 +3,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZ        ?= 50000x 2000x
 OUT         ?= model/default.model
+PYTHON      ?= python3
 TRAIN       := benign-browsing-train.jsonl.gz benign-api.jsonl.gz benign-hard.jsonl.gz \
                payloads-train.jsonl.gz attack-crs-regression-train.jsonl.gz
 TUNE        := benign-browsing-dev.jsonl.gz
@@ -141,11 +142,12 @@ augmentation: ## train a model without data augmentation on DATA=DIR and hold th
 	rm -r $$plain
 
 .PHONY: one-class
-one-class: ## measure the rivals of scripts/one_class.py anew (needs python3-sklearn) on the request files in DATA=DIR
+one-class: ## measure the rivals of scripts/one_class.py anew on the request files in DATA=DIR (PYTHON=FILE for a python3 that has scikit-learn)
 	@[ -n "$(DATA)" ] || { echo 'make one-class: DATA is missing: make one-class DATA=DIR'; exit 1; }
+	@$(PYTHON) -c 'import sklearn' 2>/dev/null || { echo 'make one-class: $(PYTHON) has no scikit-learn: apt-get install python3-sklearn, and PYTHON=/usr/bin/python3 where another comes first'; exit 1; }
 	vectors=$$(mktemp -d) && \
 	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) --export-vectors $$vectors $(DATA) && \
-	python3 scripts/one_class.py $$vectors && \
+	$(PYTHON) scripts/one_class.py $$vectors && \
 	go run ./cmd/mlverdict scoreboard $(SCOREBOARD) --contender ocsvm,autoencoder --scores $$vectors/scores.csv -o scripts/one_class.json $(DATA) && \
 	rm -r $$vectors
 

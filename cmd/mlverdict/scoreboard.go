@@ -47,7 +47,8 @@ other half tests; attacks come from sources that nothing was trained on.
 DIR holds request files (docs/requests.md) of these names, .jsonl or .jsonl.gz; benign-browsing-dev must be there:
   ` + strings.Join(scoreboard.Files(), "\n  ") + `
 
-The result is JSON. The same data and model give the same bytes. An interrupted run goes on where it stopped.`,
+The result is JSON. The same data and model give the same bytes. An interrupted run finds in the cache
+what it has replayed; the measuring begins anew.`,
 		Example: `  mlverdict scoreboard data
   mlverdict scoreboard --model site.model -o scoreboard.json --markdown results.md --images img data`,
 		Args: scoreboardFolder,

@@ -28,8 +28,9 @@ func newSummarizeCommand() *cobra.Command {
 machines is summarized where it lives and trained on together. Training on summaries gives the same model as training on all
 of their rows, byte by byte, whatever the order, and a request that stands in several of them counts once.
 
-A summary holds no text of a request: of each there is the SHA-256, CRS's scores and matched rules, and for each value its place, a
-hash of its name, its length and how much it looks like an attack. Rows need no label; those labelled attack are left out.
+A summary holds no text of a request: of each there is the SHA-256, CRS's scores and threshold, the matched rules with the values
+that they named, and for each value its place, a hash of its name, its length, how much it looks like an attack and on how long
+a stretch. Rows need no label; those labelled attack are left out.
 FILE may be a summary, too: several become one.`,
 		Example: `  mlverdict summarize -o host1.summary june.jsonl.gz
   mlverdict train --base default -o site.model host1.summary host2.summary`,
