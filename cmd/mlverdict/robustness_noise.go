@@ -35,9 +35,9 @@ func newNoiseCommand() *cobra.Command {
 one (score 50 or less).
 
 Alone: the text is the only value of a request, flagged by one CRS rule of median surprise for its length and that of
-its suspicious stretch, so that nothing but the text speaks for it. Whole: the text is the argument of a request that goes through CRS at paranoia
-level 4, and counts when both deny it. With --from there are also texts of Markov chains of normal values and of
-payloads.`,
+its suspicious stretch, so that nothing but the text speaks for it. Whole: the text is the argument of a request that
+goes through CRS at paranoia level 4, and counts when both deny it. With --from there are also texts of Markov chains of
+normal values and of payloads.`,
 		Example: `  mlverdict robustness noise
   mlverdict robustness noise --family sql,json --texts 100000 --requests 0
   mlverdict robustness noise --from may.jsonl.gz --from payloads.jsonl.gz --markdown docs/robustness.md`,

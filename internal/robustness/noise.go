@@ -5,6 +5,7 @@ package robustness
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -125,20 +126,22 @@ func (n *Noise) Run(ctx context.Context) (*NoiseReport, error) {
 	if rules == nil {
 		return nil, fmt.Errorf("robustness: schema %s has no payload evidence to try", n.Model.Parts().Schema.Name)
 	}
+	typical, err := typicalRules(rules)
+	if err != nil {
+		return nil, err
+	}
 	var replayer *replay.Replayer
 	if n.Requests > 0 {
-		var err error
 		if replayer, err = replay.New(); err != nil {
 			return nil, err
 		}
 	}
-	typical := typicalRules(rules)
 	report := &NoiseReport{Model: n.Model.ID(), Seed: n.Seed}
 	for _, f := range n.Families {
 		r := NoiseResult{Family: f.Name, Doc: f.Doc, Worst: []NoiseText{}}
 		var lock sync.Mutex
 		err := n.each(ctx, &f, "alone", augment.AnyLength, n.Texts, 2000, func(text string, s *scratch) error {
-			rule := typical[n.occasionOf(&s.scanner, text)]
+			rule := typical[n.extents(&s.scanner, text)]
 			v := aloneView(rule, text)
 			if err := n.Model.Judge(&v, &s.verdict); err != nil || s.verdict.Score > flags {
 				return err
@@ -226,35 +229,47 @@ func aloneView(rule int, text string) request.View {
 // longest is the length from which on all extents are the same.
 const longest = 4096
 
-// occasion is what tells how often normal traffic shows a rule's match on a value: the length of what looks like an attack in it, and its own.
-type occasion struct{ text, value evidence.Extent }
+// extents are the lengths that tell how often normal traffic shows a rule's match on a value.
+type extents struct{ stretch, value evidence.Extent }
 
-// occasionOf returns a text's as a value.
-func (n *Noise) occasionOf(s *evidence.Scanner, text string) occasion {
+func extentsOf(stretch, length int) extents {
+	return extents{evidence.OfText(stretch, length), evidence.OfValue(length)}
+}
+
+// extents returns those of a text as a value.
+func (n *Noise) extents(s *evidence.Scanner, text string) extents {
 	stretch := 0
 	if t := n.Model.Parts().Chains.Scan(s, text); t.Evidence > 0 {
 		stretch = t.Hi - t.Lo
 	}
-	return occasion{evidence.OfText(stretch, len(text)), evidence.OfValue(len(text))}
+	return extentsOf(stretch, len(text))
 }
 
-// typicalRules finds the typical rule for each occasion.
-func typicalRules(rules *evidence.Rules) map[occasion]int {
-	typical := map[occasion]int{}
-	for value := 1; value <= longest; value *= 2 {
+// typicalRules finds the typical rule for each pair of lengths. It fails where the model knows no rule against attacks.
+func typicalRules(rules *evidence.Rules) (map[extents]int, error) {
+	typical := map[extents]int{}
+	for length := 1; length <= longest; length *= 2 {
 		for stretch := 0; stretch <= longest; stretch = max(1, stretch*2) {
-			o := occasion{evidence.OfText(stretch, value), evidence.OfValue(value)}
-			if _, done := typical[o]; !done {
-				typical[o] = typicalRule(rules, o)
+			e := extentsOf(stretch, length)
+			if typical[e] != 0 {
+				continue
+			}
+			// How many matches show both lengths at once is not known: no more than show either.
+			typical[e] = typicalRule(rules, e, func(rule int) float64 { return min(rules.Rate(rule, e.stretch), rules.Rate(rule, e.value)) })
+			if typical[e] == 0 {
+				typical[e] = typicalRule(rules, e, rules.Rarity)
+			}
+			if typical[e] == 0 {
+				return nil, errors.New("robustness: the model knows no rule against attacks that matches normal traffic: train it on more of it")
 			}
 		}
 	}
-	return typical
+	return typical, nil
 }
 
-// typicalRule finds the rule against attacks whose match is the median of the matches, by surprise, that normal traffic
-// shows on an occasion; 0 where it shows none. How many show both lengths at once is not known: no more than show either.
-func typicalRule(rules *evidence.Rules, o occasion) int {
+// typicalRule finds the rule against attacks whose match, on texts of these lengths, is the median by surprise of the matches that
+// normal traffic shows so often; 0 where it shows none.
+func typicalRule(rules *evidence.Rules, e extents, often func(rule int) float64) int {
 	type match struct {
 		rule            int
 		surprise, share float64
@@ -262,11 +277,11 @@ func typicalRule(rules *evidence.Rules, o occasion) int {
 	var matches []match
 	total := 0.0
 	for rule := 910000; rule < 950000; rule++ {
-		share := min(rules.Rate(rule, o.text), rules.Rate(rule, o.value))
+		share := often(rule)
 		if m := (request.Match{Rule: rule}); !m.Payload() || share == 0 {
 			continue
 		}
-		matches = append(matches, match{rule, rules.Surprise(rule, o.text), share})
+		matches = append(matches, match{rule, rules.Surprise(rule, e.stretch), share})
 		total += share
 	}
 	slices.SortFunc(matches, func(a, b match) int {

@@ -101,30 +101,43 @@ func TestNoiseOfTheEmbeddedModel(t *testing.T) {
 	assert.Greater(t, rate["sql"], 10*rate["ascii"])
 }
 
-// The rule that is said to match a text alone is one that matches normal texts of about that length: 942420 wants eight marks and is
-// usual on short stretches of long texts, and two bytes with it were taken for an attack.
-func TestTheRuleAloneMatchesTextsOfThatLength(t *testing.T) {
-	const attack = "1'or'1'='1"
-	parts := model.Default().Parts()
-	found := parts.Chains.Scan(&evidence.Scanner{}, attack)
-	require.Positive(t, found.Evidence)
+// withRules is the embedded model with the rules of normal requests that each have one value with a suspicious stretch of so many
+// bytes, and one rule that matched it.
+func withRules(t *testing.T, stretch int, matched map[string]int, requests int) *model.Model {
+	t.Helper()
 	counts := evidence.NewRuleCounts()
-	for i := range 300 {
-		text, rule := strings.Repeat("a long text ", 100), 942420
-		if i%3 == 0 {
-			text, rule = "a-short-1", 942431
+	for text, rule := range matched {
+		for i := range requests {
+			counts.Add(&request.View{
+				Values:  []request.Value{{Place: request.Query, Name: "q", Text: text}},
+				Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
+			}, []int{stretch}, strconv.Itoa(i))
 		}
-		counts.Add(&request.View{
-			Values:  []request.Value{{Place: request.Query, Name: "q", Text: text}},
-			Matches: []request.Match{{Rule: rule, Paranoia: 1, Score: 5, Spans: []request.Span{{Lo: 0, Hi: 1}}}},
-		}, []int{found.Hi - found.Lo}, strconv.Itoa(i))
 	}
+	parts := model.Default().Parts()
 	parts.Rules = evidence.CompileRules(counts, nil)
 	m, err := model.New(parts)
 	require.NoError(t, err)
-	worst := run(t, robustness.Noise{Model: m, Texts: 1, Families: []robustness.NoiseFamily{always(attack)}}).Families[0].Worst
-	require.Len(t, worst, 1)
-	assert.Equal(t, 942431, worst[0].Rule)
+	return m
+}
+
+// The rule that is said to match a text alone is one that matches normal texts of about that length: 942420 wants eight marks and is
+// usual on short stretches of long texts, and two bytes with it were taken for an attack. Where there is none, it is the typical one
+// of all texts: without a rule no text would be flagged.
+func TestTheRuleAloneMatchesTextsOfThatLength(t *testing.T) {
+	const attack = "1'or'1'='1"
+	found := model.Default().Parts().Chains.Scan(&evidence.Scanner{}, attack)
+	require.Positive(t, found.Evidence)
+	long := strings.Repeat("a long text ", 100)
+	for want, matched := range map[int]map[string]int{
+		942431: {long: 942420, long + "and more": 942420, "a-short-1": 942431},
+		942420: {long: 942420},
+	} {
+		m := withRules(t, found.Hi-found.Lo, matched, 100)
+		worst := run(t, robustness.Noise{Model: m, Texts: 1, Families: []robustness.NoiseFamily{always(attack)}}).Families[0].Worst
+		require.Len(t, worst, 1)
+		assert.Equal(t, want, worst[0].Rule)
+	}
 }
 
 func TestNoiseErrors(t *testing.T) {
@@ -136,6 +149,10 @@ func TestNoiseErrors(t *testing.T) {
 
 	content, err := os.ReadFile(waftest.Model(t, 50))
 	require.NoError(t, err)
+	n.Model = withRules(t, 0, nil, 0)
+	_, err = n.Run(context.Background())
+	assert.ErrorContains(t, err, "knows no rule against attacks")
+
 	n.Model, err = model.Read(content)
 	require.NoError(t, err)
 	_, err = n.Run(context.Background())
